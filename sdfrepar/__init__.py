@@ -1,0 +1,31 @@
+"""sdfrepar: differentiable rendering of signed distance functions, silhouettes included.
+
+The pipeline, one module a stage, each stage written for one ray:
+
+    Camera ─raygen─▶ Ray ─tracing─▶ Hit ─warping─▶ Warp ─shading─▶ Sample ─imaging─▶ Image ─losses─▶ scalar ─fitting─▶ params'
+                           ▲ observer (init, step): made by warping, handed over by rendering, folded by tracing
+
+Foundations   records, numerics, fields, networks
+Stages        cameras, raygen, tracing, warping, shading, imaging
+Composition   rendering, losses, fitting
+Instruments   evaluation, meshing
+Edges         files, datasets, reports
+
+Notation      f distance, x point, u film position, V displacement of the film, θ parameters, n = ∂f/∂x, d direction,
+              t distance along the ray.
+
+Papers        [B22] Bangaru et al., Differentiable Rendering of Neural SDFs through Reparameterization, SIGGRAPH Asia 2022
+              [I20] Yariv et al., Multiview Neural Surface Reconstruction (IDR), NeurIPS 2020
+              [D20] Liu et al., DIST: Rendering Deep Implicit SDFs with Differentiable Sphere Tracing, CVPR 2020
+              [V22] Vicini et al., Differentiable Signed Distance Function Rendering, SIGGRAPH 2022
+"""
+
+import jax as _jax
+
+__version__ = "0.1.0"
+
+if _jax.__version__ in ("0.10.1", "0.10.2"):
+    raise ImportError(
+        f"jax {_jax.__version__} miscompiles chunked maps on the CPU, so that renderings come out silently wrong; "
+        "sdfrepar needs jax >= 0.9.2 other than 0.10.1 and 0.10.2: pip install 'jax==0.10.0' (Python 3.11) or a newer one."
+    )

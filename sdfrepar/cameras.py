@@ -1,0 +1,68 @@
+"""Cameras: poses, intrinsics, projecting points and unprojecting film positions."""
+
+import jax
+import jax.numpy as jnp
+
+from sdfrepar.records import Camera
+
+
+def look_at(
+    position: jax.Array,
+    target: jax.Array,
+    up: jax.Array,
+    *,
+    field_of_view: float,
+    resolution: tuple[int, int],
+) -> Camera:
+    """A camera at `position` that looks at `target`.
+
+    Args:
+        position: (3,) scene units.
+        target: (3,) the point in the middle of the picture.
+        up: (3,) a direction that appears upright; not parallel to the line of sight.
+        field_of_view: horizontal opening angle, radians.
+        resolution: (height, width), pixels.
+    """
+    height, width = resolution
+    forward = _normalised(target - position)
+    right = _normalised(jnp.cross(forward, up))
+    down = jnp.cross(forward, right)
+    focal = 0.5 * width / jnp.tan(0.5 * field_of_view)
+    return Camera(
+        focal=jnp.stack([focal, focal]),
+        principal=jnp.array([0.5 * width, 0.5 * height]),
+        rotation=jnp.stack([right, down, forward], axis=1),
+        position=position,
+        resolution=resolution,
+    )
+
+
+def project(camera: Camera, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The film position of a scene point, and its depth z (negative behind the camera).
+
+    Args:
+        camera: one camera.
+        x: (3,) scene units.
+
+    Returns:
+        (2,) pixels, and () scene units along the optical axis.
+    """
+    in_camera = camera.rotation.T @ (x - camera.position)
+    depth = in_camera[2]
+    return camera.principal + camera.focal * in_camera[:2] / depth, depth
+
+
+def unproject(camera: Camera, u: jax.Array) -> jax.Array:
+    """The unit direction, in the scene frame, of the ray through film position `u` (2,), pixels."""
+    on_plane = (u - camera.principal) / camera.focal
+    return camera.rotation @ _normalised(jnp.append(on_plane, 1.0))
+
+
+def depth_of(camera: Camera, direction: jax.Array, distance: jax.Array) -> jax.Array:
+    """Depth z along the optical axis of the point at `distance` along a ray with this unit `direction`."""
+    return distance * (camera.rotation[:, 2] @ direction)
+
+
+def _normalised(v: jax.Array) -> jax.Array:
+    """`v` over its length; for vectors that cannot vanish."""
+    return v / jnp.sqrt(v @ v)

@@ -1,0 +1,62 @@
+"""Small functions whose value AND gradient are specified. Nothing here knows what a ray is."""
+
+import jax
+import jax.numpy as jnp
+
+# Squared lengths below this have no direction. It is far above the smallest normal float32 (1e-38), so that its inverse
+# and the square of its inverse root stay finite in the second derivatives that warping takes.
+_TINY_SQUARE = 1e-20
+
+
+def safe_norm(v: jax.Array) -> jax.Array:
+    """The length of `v` (n,); 0 at the zero vector.
+
+    Gradient: v / |v|, and 0 instead of NaN at the zero vector.
+    """
+    square = v @ v
+    vanishes = square < _TINY_SQUARE
+    return jnp.where(vanishes, 0.0, jnp.sqrt(jnp.where(vanishes, 1.0, square)))
+
+
+def safe_normalize(v: jax.Array) -> jax.Array:
+    """`v` (n,) over its length; the zero vector stays zero.
+
+    Gradient: that of v / |v|, and 0 at the zero vector.
+    """
+    square = v @ v
+    vanishes = square < _TINY_SQUARE
+    return jnp.where(vanishes, 0.0, v / jnp.sqrt(jnp.where(vanishes, 1.0, square)))
+
+
+def safe_divide(a: jax.Array, b: jax.Array) -> jax.Array:
+    """a / b, and 0 where b = 0.
+
+    Gradient: that of a / b, and 0 where b = 0.
+    """
+    vanishes = b == 0
+    return jnp.where(vanishes, 0.0, a / jnp.where(vanishes, 1.0, b))
+
+
+def away_from_zero(x: jax.Array, floor: float) -> jax.Array:
+    """`x` with its magnitude raised to at least `floor`, its sign kept (+ at zero).
+
+    Gradient: 1 where |x| > floor, 0 elsewhere.
+    """
+    return jnp.where(x < 0, jnp.minimum(x, -floor), jnp.maximum(x, floor))
+
+
+def tangent_of(x: jax.Array) -> jax.Array:
+    """Zero, with the derivative of `x`.
+
+    Gradient: that of `x`. `x` must be finite.
+    """
+    return x - jax.lax.stop_gradient(x)
+
+
+def bump(x: jax.Array, inner: float, outer: float) -> jax.Array:
+    """1 for x <= inner, 0 for x >= outer, a cubic in between, so C1 everywhere.
+
+    Gradient: that of the cubic; 0 on both plateaus.
+    """
+    s = jnp.clip((outer - x) / (outer - inner), 0.0, 1.0)
+    return s * s * (3.0 - 2.0 * s)

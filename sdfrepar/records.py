@@ -1,0 +1,107 @@
+"""The records that travel down the pipeline, and the conventions they all obey.
+
+Conventions
+    Camera axes   OpenCV: x right, y down, z forward. Poses are camera-to-scene.
+    Film          `u` is in pixels of the full-resolution image. Pixel (row i, column j) covers [j, j+1] x [i, i+1];
+                  its centre is (j + 0.5, i + 0.5). `u[0]` counts columns, `u[1]` counts rows.
+    Scene space   The object lies inside the unit sphere. `Views.world_from_scene` leads back to the user's world.
+    Distance      f(params, x) < 0 inside, > 0 outside, in scene units.
+    Colour        Linear light, except where a name ends in `_srgb`.
+    Angles        Radians.
+
+Every record is a frozen pytree of arrays for ONE item: stages carry no batch axis, and a batch of records is the same
+record with a leading axis on every field.
+"""
+
+from enum import IntEnum
+
+import jax
+import numpy as np
+from flax import struct
+
+
+class Status(IntEnum):
+    """What became of a ray."""
+
+    MISS = 0
+    HIT = 1
+    UNDECIDED = 2
+
+
+@struct.dataclass(kw_only=True)
+class Camera:
+    """A pinhole camera."""
+
+    focal: jax.Array  # (2,) focal length along columns and rows, pixels
+    principal: jax.Array  # (2,) principal point, pixels, corner convention
+    rotation: jax.Array  # (3, 3) scene from camera; its columns are the camera's axes
+    position: jax.Array  # (3,) scene units
+    resolution: tuple[int, int] = struct.field(pytree_node=False)  # (height, width), pixels
+
+
+@struct.dataclass(kw_only=True)
+class Ray:
+    """A half-line through the film, with the stretch of it that can meet the object."""
+
+    origin: jax.Array  # (3,) scene units
+    direction: jax.Array  # (3,) unit
+    near: jax.Array  # () where the march starts, outside the unit sphere or at the camera; scene units along the ray
+    far: jax.Array  # () where the ray leaves the unit sphere; below `near` when it misses the sphere
+    differential: jax.Array  # (3, 2) ∂direction/∂u, per pixel; orthogonal to the direction
+
+    @property
+    def footprint(self) -> jax.Array:
+        """Width () of a pixel at unit distance, scene units."""
+        return jax.numpy.sqrt(jax.numpy.sum(self.differential[:, 0] ** 2))
+
+
+@struct.dataclass(kw_only=True)
+class Hit:
+    """Where a ray ended. Detached: no field carries a derivative with respect to the parameters."""
+
+    distance: jax.Array  # () along the ray, scene units; where the march stopped if it is no hit
+    field: jax.Array  # () value of the distance function there
+    status: jax.Array  # () int32, a `Status`
+    queries: jax.Array  # () int32, evaluations of the field spent on this ray
+
+
+@struct.dataclass(kw_only=True)
+class Warp:
+    """A displacement of the film that moves with the silhouettes. Zero in value; only tangents are non-zero."""
+
+    displacement: jax.Array  # (2,) V(u; θ), pixels
+    divergence: jax.Array  # () ∂V/∂u, the first-order part of det ∂T/∂u
+
+
+@struct.dataclass(kw_only=True)
+class Sample:
+    """Light arriving at one film position."""
+
+    film: jax.Array  # (2,) u, pixels
+    radiance: jax.Array  # (3,) L(T(u; θ); θ), linear
+    warp: Warp
+    status: jax.Array  # () int32, a `Status`
+
+
+@struct.dataclass(kw_only=True)
+class Image:
+    """A rendered picture with what lies behind it; fields have leading axes (height, width)."""
+
+    radiance: jax.Array  # (..., 3) linear
+    opacity: jax.Array  # (...) share of the pixel's samples that hit
+    depth: jax.Array  # (...) z of the surface seen from the camera, averaged over the hits; scene units, 0 where none
+    normal: jax.Array  # (..., 3) averaged outward normal, scene frame, 0 where none
+
+
+@struct.dataclass(kw_only=True)
+class Views:
+    """A set of posed pictures of one object, on the host; every reader in `datasets` returns this."""
+
+    images: np.ndarray  # (N, H, W, 3) float32, linear
+    cameras: Camera  # leading axis N; NumPy leaves
+    names: tuple[str, ...] = struct.field(pytree_node=False)
+    world_from_scene: np.ndarray  # (4, 4) similarity
+
+    def __len__(self) -> int:
+        """The number of pictures."""
+        return len(self.names)

@@ -1,0 +1,306 @@
+"""Where the stages meet: samples of the film, pixels with their derivative, whole pictures.
+
+    rays → hits → warps → radiance → pixels
+
+This is the one module that maps the stages over many rays, in buffers of a fixed size where only some rays need work.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+
+from sdfrepar import cameras, imaging, raygen, shading, tracing, warping
+from sdfrepar.fields import Distance
+from sdfrepar.records import Camera, Hit, Image, Ray, Sample, Status, Warp
+from sdfrepar.tracing import TraceConfig
+from sdfrepar.warping import WarpConfig
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What there is to see, as pure functions of one pytree of parameters."""
+
+    distance: Distance
+    """(params, x) -> () the signed distance."""
+    radiance: Callable[[Any, jax.Array, jax.Array, jax.Array], jax.Array]
+    """(params, x, normal, direction) -> (3,) linear radiance leaving x against the ray's direction."""
+    background: Callable[[Any, jax.Array], jax.Array]
+    """(params, direction) -> (3,) linear radiance of a ray that hits nothing."""
+
+
+@dataclass(frozen=True)
+class RenderConfig:
+    """How to sample and how to differentiate."""
+
+    gradient: Literal["velocity", "interior"] = "velocity"
+    """velocity: silhouettes included [B22]; interior: implicit differentiation at the hit alone [I20], biased."""
+    samples_per_side: int = 2
+    """Each pixel is sampled in this many strata a side."""
+    first_steps: int = 16
+    """Marching steps that every ray makes before the unfinished ones are gathered."""
+    unfinished_share: float = 0.5
+    """Room for the rays that march on, as a share of all."""
+    undecided_share: float = 0.25
+    """Room for the rays that are settled by refinement, as a share of all."""
+    band_share: float = 0.25
+    """Room for the samples near silhouettes, as a share of all; beyond it a random subset stands for the rest."""
+    chunk: int = 16384
+    """Rays at a time in whole pictures."""
+    trace: TraceConfig = field(default_factory=TraceConfig)
+    warp: WarpConfig = field(default_factory=WarpConfig)
+
+
+def sample_film(
+    scene: Scene, config: RenderConfig, params: Any, camera: Camera, u: jax.Array, width: jax.Array, *, key: jax.Array
+) -> tuple[Sample, dict[str, jax.Array]]:
+    """Radiance and warp at many film positions.
+
+    Args:
+        scene: what there is to see.
+        config: how.
+        params: parameters of the scene.
+        camera: S cameras, one a sample.
+        u: (S, 2) pixels.
+        width: (S,) width of the sampled pixels, in pixels of the full-resolution image.
+        key: for the random subset of an overfull band.
+
+    Returns:
+        S samples, and measurements of the work: see `_statistics`.
+
+    Gradient: with "velocity", that of eq. (1) once `imaging` has turned the samples into pixels.
+    """
+    rays = jax.vmap(raygen.ray_through)(camera, u)
+    hits, grazing = trace_rays(scene.distance, config, params, rays)
+    if config.gradient == "velocity":
+        in_band = (grazing / width < config.warp.band) & (rays.far > rays.near)
+        warp = _warp_band(scene.distance, config, params, camera, u, width, in_band, key)
+    else:
+        in_band = jnp.zeros(u.shape[0], bool)
+        warp = Warp(displacement=jnp.zeros_like(u), divergence=jnp.zeros_like(u[:, 0]))
+    radiance = jax.vmap(partial(_radiance, scene, params))(camera, u + warp.displacement, hits)
+    samples = Sample(film=u, radiance=radiance, warp=warp, status=hits.status)
+    return samples, _statistics(config, hits, in_band)
+
+
+def render_pixels(
+    scene: Scene,
+    config: RenderConfig,
+    params: Any,
+    camera: Camera,
+    centre: jax.Array,
+    width: jax.Array,
+    baseline: jax.Array,
+    *,
+    key: jax.Array,
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Tent pixels with their derivative.
+
+    Args:
+        scene: what there is to see.
+        config: how.
+        params: parameters of the scene.
+        camera: P cameras, one a pixel.
+        centre: (P, 2) pixels.
+        width: (P,) pixels of the full-resolution image.
+        baseline: (P, 3) the control variate b of eq. (1), linear: any guess of the pixel that does not depend on the
+            samples drawn here; half way between the colours that meet in the pixel is best.
+        key: random key.
+
+    Returns:
+        (P, 3) linear radiance, and measurements of the work.
+
+    Gradient: in `params`, unbiased with "velocity" but for the tracer's verdicts; without the silhouettes with "interior".
+    """
+    pixels, per_pixel = centre.shape[0], config.samples_per_side**2
+    jitter_key, band_key = jax.random.split(key)
+    u = jax.vmap(partial(imaging.tent_positions, per_side=config.samples_per_side))(
+        jax.random.split(jitter_key, pixels), centre, width
+    )
+    per_sample = partial(jnp.repeat, repeats=per_pixel, axis=0, total_repeat_length=pixels * per_pixel)
+    samples, statistics = sample_film(
+        scene,
+        config,
+        params,
+        jax.tree.map(per_sample, camera),
+        u.reshape(-1, 2),
+        per_sample(width),
+        key=band_key,
+    )
+    samples = jax.tree.map(lambda s: s.reshape(pixels, per_pixel, *s.shape[1:]), samples)
+    return jax.vmap(imaging.tent_pixel)(samples, centre, width, baseline), statistics
+
+
+def render_image(scene: Scene, config: RenderConfig, params: Any, camera: Camera) -> Image:
+    """A whole picture of box pixels, with opacity, depth and normals. Without derivatives.
+
+    Args:
+        scene: what there is to see.
+        config: `samples_per_side`² regular samples a pixel; `chunk` rays at a time.
+        params: parameters of the scene.
+        camera: one camera.
+
+    Returns:
+        An image of the camera's resolution.
+
+    Gradient: none; use `render_pixels`.
+    """
+    height, width = camera.resolution
+    side = config.samples_per_side
+    columns, rows = jnp.meshgrid(jnp.arange(width * side), jnp.arange(height * side), indexing="xy")
+    u = (jnp.stack([columns, rows], axis=-1).reshape(-1, 2) + 0.5) / side
+
+    def one_chunk(u: jax.Array) -> Image:
+        rays = jax.vmap(raygen.ray_through, in_axes=(None, 0))(camera, u)
+        hits, _ = trace_rays(scene.distance, _without_overflow(config), params, rays)
+        return jax.vmap(partial(_observe, scene, params, camera))(u, hits)
+
+    chunks = -(-u.shape[0] // config.chunk)
+    padded = jnp.resize(u, (chunks * config.chunk, 2)) if chunks > 1 else u
+    film = jax.lax.map(one_chunk, padded.reshape(chunks, -1, 2))
+    film = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[: u.shape[0]], film)
+    return _box_pixels(film, height, width, side)
+
+
+def trace_rays(distance: Distance, config: RenderConfig, params: Any, rays: Ray) -> tuple[Hit, jax.Array]:
+    """March many rays, the unfinished and then the undecided ones in smaller buffers.
+
+    Returns:
+        S decided hits, and (S,) how close each came to a silhouette on its way, pixels.
+    """
+    params = jax.lax.stop_gradient(params)
+    observer = tracing.Observer(warping.closest_init, warping.closest_step)
+    first = _with_steps(config.trace, config.first_steps)
+    rest = _with_steps(config.trace, max(config.trace.max_steps - config.first_steps, 1))
+
+    def march_on(ray: Ray, state: tuple[Hit, Any]) -> tuple[Hit, Any]:
+        return tracing.resume(distance, rest, params, ray, state, observer)
+
+    def settle(ray: Ray, state: tuple[Hit, Any]) -> tuple[Hit, Any]:
+        hit = tracing.refine(distance, config.trace, params, ray, state[0])
+        return tracing.resume(distance, rest, params, ray, (hit, state[1]), observer)
+
+    def undecided(state: tuple[Hit, Any]) -> jax.Array:
+        return state[0].status == Status.UNDECIDED
+
+    state = jax.vmap(lambda ray: tracing.trace(distance, first, params, ray, observer))(rays)
+    state = _gathered(march_on, undecided(state), config.unfinished_share, rays, state)
+    state = _gathered(settle, undecided(state), config.undecided_share, rays, state)
+    hits, (grazing, _, _) = state
+    return hits, grazing
+
+
+def _warp_band(
+    distance: Distance,
+    config: RenderConfig,
+    params: Any,
+    camera: Camera,
+    u: jax.Array,
+    width: jax.Array,
+    in_band: jax.Array,
+    key: jax.Array,
+) -> Warp:
+    """The warp of the samples in the band, zero elsewhere; (S,) records.
+
+    When there are more of them than the buffer holds, a random subset stands for all, each weighted up: unbiased.
+    """
+    size = u.shape[0]
+    capacity = _capacity(config.band_share, size)
+    chosen = _choose(in_band, capacity, jax.random.uniform(key, (size,)))
+    share = in_band[chosen] * jnp.maximum(jnp.sum(in_band) / capacity, 1.0)
+
+    def march(params: Any, camera: Camera, u: jax.Array) -> tuple[Ray, warping.Path]:
+        ray = raygen.ray_through(camera, u)
+        observer = tracing.Observer(warping.path_init(config.trace.max_steps), warping.path_step)
+        return ray, tracing.trace(distance, config.trace, params, ray, observer)[1]
+
+    one = partial(warping.velocity, distance, config.warp, march, params)
+    few = jax.vmap(one)(jax.tree.map(lambda c: c[chosen], camera), u[chosen], width[chosen])
+    return Warp(
+        displacement=jnp.zeros_like(u).at[chosen].set(few.displacement * share[:, None]),
+        divergence=jnp.zeros_like(u[:, 0]).at[chosen].set(few.divergence * share),
+    )
+
+
+def _radiance(scene: Scene, params: Any, camera: Camera, u: jax.Array, hit: Hit) -> jax.Array:
+    """L(u; θ) (3,) of one sample whose detached hit is known."""
+    ray = raygen.ray_through(camera, u)
+    x = shading.surface_point(scene.distance, params, ray, hit.distance)
+    n = shading.normal(scene.distance, params, x)
+    surface = scene.radiance(params, x, n, ray.direction)
+    return jnp.where(hit.status == Status.HIT, surface, scene.background(params, ray.direction))
+
+
+def _observe(scene: Scene, params: Any, camera: Camera, u: jax.Array, hit: Hit) -> Image:
+    """One sample of every channel of an image."""
+    ray = raygen.ray_through(camera, u)
+    x = shading.surface_point(scene.distance, params, ray, hit.distance)
+    opacity = (hit.status == Status.HIT).astype(u.dtype)
+    return Image(
+        radiance=_radiance(scene, params, camera, u, hit),
+        opacity=opacity,
+        depth=opacity * cameras.project(camera, x)[1],
+        normal=opacity * shading.normal(scene.distance, params, x),
+    )
+
+
+def _box_pixels(film: Image, height: int, width: int, side: int) -> Image:
+    """Average the samples (height * side * width * side, ...) of each pixel; depth and normal over its hits."""
+
+    def mean(x: jax.Array) -> jax.Array:
+        return x.reshape(height, side, width, side, -1).mean(axis=(1, 3))
+
+    opacity = mean(film.opacity)
+    covered = jnp.maximum(opacity, 1e-6)
+    normal = mean(film.normal)
+    length = jnp.sqrt(jnp.sum(normal**2, axis=-1, keepdims=True))
+    return Image(
+        radiance=mean(film.radiance),
+        opacity=opacity[..., 0],
+        depth=(mean(film.depth) / covered)[..., 0],
+        normal=normal / jnp.maximum(length, 1e-6),
+    )
+
+
+def _gathered(
+    work: Callable[[Ray, Any], Any], wanted: jax.Array, share: float, rays: Ray, state: Any
+) -> Any:
+    """Apply `work` to the wanted rays, gathered in a buffer of a fixed size; whom it cannot hold stay as they are."""
+    chosen = _choose(wanted, _capacity(share, wanted.shape[0]), jnp.zeros(wanted.shape))
+    some = jax.tree.map(lambda x: x[chosen], (rays, state))
+    done = jax.vmap(work)(*some)
+    return jax.tree.map(lambda whole, part: whole.at[chosen].set(part), state, done)
+
+
+def _choose(wanted: jax.Array, capacity: int, order: jax.Array) -> jax.Array:
+    """Indices (capacity,) that hold the wanted entries first, in falling `order` (values in [0, 1))."""
+    return jax.lax.top_k(wanted + order, capacity)[1]
+
+
+def _capacity(share: float, size: int) -> int:
+    """A share of a batch as a whole number of rays, at least one."""
+    return min(size, max(1, round(share * size)))
+
+
+def _with_steps(config: TraceConfig, steps: int) -> TraceConfig:
+    return replace(config, max_steps=steps)
+
+
+def _without_overflow(config: RenderConfig) -> RenderConfig:
+    """The same with room for every ray: a picture must not depend on how its rays were chunked."""
+    return replace(config, unfinished_share=1.0, undecided_share=1.0)
+
+
+def _statistics(config: RenderConfig, hits: Hit, in_band: jax.Array) -> dict[str, jax.Array]:
+    """Shares of all samples: hits, undecided rays, samples in the band, and the fill of the band's buffer; mean queries."""
+    size = in_band.shape[0]
+    return {
+        "hit_rate": jnp.mean(hits.status == Status.HIT),
+        "undecided": jnp.mean(hits.status == Status.UNDECIDED),
+        "band": jnp.mean(in_band),
+        "band_fill": jnp.sum(in_band) / _capacity(config.band_share, size),
+        "queries": jnp.mean(hits.queries),
+    }

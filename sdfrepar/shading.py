@@ -1,0 +1,47 @@
+"""From a hit to radiance: the point on the surface with its derivative, and analytic materials."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from sdfrepar.fields import Distance, gradient
+from sdfrepar.numerics import away_from_zero, safe_normalize
+from sdfrepar.records import Ray
+
+# The slope n·d of a grazing hit is kept this far from zero, so that its inverse moves a point by at most 20 times the
+# field's change; beyond that the silhouette's warp carries the motion.
+_SLOPE_FLOOR = 0.05
+
+
+def surface_point(distance: Distance, params: Any, ray: Ray, t: jax.Array) -> jax.Array:
+    """The point (3,) where a ray meets the surface, given the detached distance t () of its hit.
+
+        x = o + t d,   t = t₀ - f(o + t₀ d; θ) / (n·d)₀                                                    [I20 eq. 3]
+
+    The value is one Newton step closer to the surface than t₀.
+
+    Gradient: implicit differentiation in the parameters and in the ray, the slope (n·d)₀ detached and floored at 0.05.
+    """
+    t = jax.lax.stop_gradient(t)
+    x = ray.origin + t * ray.direction
+    f = distance(params, x)
+    slope = jax.lax.stop_gradient(gradient(distance, params, x) @ ray.direction)
+    return x - f / away_from_zero(slope, _SLOPE_FLOOR) * ray.direction
+
+
+def normal(distance: Distance, params: Any, x: jax.Array) -> jax.Array:
+    """The outward unit normal (3,) at a surface point x (3,)."""
+    return safe_normalize(gradient(distance, params, x))
+
+
+def lambert(albedo: jax.Array, n: jax.Array, light: jax.Array, ambient: float) -> jax.Array:
+    """Diffuse radiance (3,) under a distant light and an even surrounding.
+
+    Args:
+        albedo: (3,) linear.
+        n: (3,) unit normal.
+        light: (3,) unit direction towards the light.
+        ambient: share of the radiance that does not depend on the normal.
+    """
+    return albedo * (ambient + (1.0 - ambient) * jnp.maximum(n @ light, 0.0))

@@ -1,0 +1,153 @@
+"""Sphere tracing: where a ray meets the surface, or that it does not.
+
+Everything here is detached from the parameters: `warping` and `rendering` attach the derivatives. With respect to the
+film position the march IS differentiable by forward mode, which is how warping learns ∂t_i/∂u.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from sdfrepar.fields import Distance
+from sdfrepar.numerics import away_from_zero
+from sdfrepar.records import Hit, Ray, Status
+
+
+@dataclass(frozen=True)
+class TraceConfig:
+    """How far to march and when to stop."""
+
+    max_steps: int = 48
+    """Steps of the march."""
+    tolerance: float = 0.005
+    """A point this close to the surface is on it, in widths of a pixel at that depth."""
+    refinements: int = 4
+    """Parabola steps for a ray that is still undecided after the march."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if self.max_steps < 1:
+            raise ValueError(f"trace.max_steps is {self.max_steps}; a march needs at least 1 step.")
+        if self.tolerance <= 0:
+            raise ValueError(f"trace.tolerance is {self.tolerance}; it must be a positive share of a pixel.")
+
+
+class Observer(NamedTuple):
+    """A pair of functions that the march folds over the points it visits, without knowing what they are for."""
+
+    init: Callable[[Ray], Any]
+    """ray -> state."""
+    step: Callable[[Any, Ray, jax.Array, jax.Array, jax.Array], Any]
+    """(state, ray, index, t, f) -> state, for the point number `index` at distance t with field value f."""
+
+
+NOTHING = Observer(init=lambda ray: (), step=lambda state, ray, index, t, f: state)
+"""The observer that sees nothing."""
+
+
+def trace(
+    distance: Distance, config: TraceConfig, params: Any, ray: Ray, observer: Observer = NOTHING
+) -> tuple[Hit, Any]:
+    """March along a ray from `ray.near` until it is near the surface, outside the unit sphere, or out of steps.
+
+    Args:
+        distance: the field.
+        config: when to stop.
+        params: parameters of the field.
+        ray: one ray.
+        observer: folded over the points visited.
+
+    Returns:
+        The hit, UNDECIDED when the steps ran out, and the observer's final state.
+
+    Gradient: detached from `params`. Differentiable in the ray by forward mode, except for the status.
+    """
+    start = Hit(
+        distance=ray.near,
+        field=jnp.full_like(ray.near, jnp.inf),
+        status=jnp.where(ray.far > ray.near, Status.UNDECIDED, Status.MISS).astype(jnp.int32),
+        queries=jnp.zeros((), jnp.int32),
+    )
+    return resume(distance, config, params, ray, (start, observer.init(ray)), observer)
+
+
+def resume(
+    distance: Distance, config: TraceConfig, params: Any, ray: Ray, state: tuple[Hit, Any], observer: Observer = NOTHING
+) -> tuple[Hit, Any]:
+    """Go on with an undecided march for at most `config.max_steps` more steps; decided rays stay as they are."""
+    params = jax.lax.stop_gradient(params)
+    limit = state[0].queries + config.max_steps
+
+    def unfinished(state: tuple[Hit, Any]) -> jax.Array:
+        hit, _ = state
+        return (hit.status == Status.UNDECIDED) & (hit.queries < limit)
+
+    def step(state: tuple[Hit, Any]) -> tuple[Hit, Any]:
+        hit, observed = state
+        t = hit.distance
+        f = distance(params, ray.origin + t * ray.direction)
+        observed = observer.step(observed, ray, hit.queries, t, f)
+        arrived = jnp.abs(f) < surface_tolerance(config, ray, t)
+        left = t + f > ray.far
+        status = jnp.where(arrived, Status.HIT, jnp.where(left, Status.MISS, Status.UNDECIDED))
+        return Hit(
+            distance=jnp.where(arrived, t, t + f),
+            field=f,
+            status=status.astype(jnp.int32),
+            queries=hit.queries + 1,
+        ), observed
+
+    return jax.lax.while_loop(unfinished, step, state)
+
+
+def refine(distance: Distance, config: TraceConfig, params: Any, ray: Ray, hit: Hit) -> Hit:
+    """Settle an undecided ray: solve for the surface, or for the closest approach, with a local parabola.
+
+    A ray that grazes the surface at distance δ takes O(1/√δ) sphere-tracing steps to pass. Along the ray the field is
+    there close to a parabola, whose root, if it has one, is the hit, and whose vertex otherwise is the closest approach.
+    A few such steps converge to either; the sign of the field at the vertex is the verdict.
+
+    Returns:
+        HIT at the root, or UNDECIDED with `distance` moved as far behind the closest approach as it was before it, for
+        `resume` to go on from. Rays that were decided come back unchanged.
+
+    Gradient: detached from `params`.
+    """
+    params = jax.lax.stop_gradient(params)
+
+    def along(t: jax.Array) -> jax.Array:
+        return distance(params, ray.origin + t * ray.direction)
+
+    def slope(t: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return jax.jvp(along, (t,), (jnp.ones_like(t),))
+
+    def parabola_step(t: jax.Array, _: None) -> tuple[jax.Array, None]:
+        (f, df), (_, ddf) = jax.jvp(slope, (t,), (jnp.ones_like(t),))
+        root_exists = df**2 >= 2.0 * f * ddf
+        to_root = -2.0 * f / away_from_zero(df - jnp.sqrt(jnp.maximum(df**2 - 2.0 * f * ddf, 0.0)), 1e-6)
+        to_vertex = -df / away_from_zero(ddf, 1e-6)
+        reach = 4.0 * jnp.abs(f) + 0.1
+        return t + jnp.clip(jnp.where(root_exists, to_root, to_vertex), -reach, reach), None
+
+    t, _ = jax.lax.scan(parabola_step, hit.distance, None, length=config.refinements)
+    f = along(t)
+    arrived = (jnp.abs(f) < surface_tolerance(config, ray, t)) & (t < ray.far)
+    beyond = jnp.maximum(2.0 * t - hit.distance, hit.distance + jnp.abs(hit.field))
+    refined = Hit(
+        distance=jnp.where(arrived, t, beyond),
+        field=f,
+        status=jnp.where(arrived, Status.HIT, jnp.where(beyond > ray.far, Status.MISS, Status.UNDECIDED)).astype(
+            jnp.int32
+        ),
+        queries=hit.queries + 3 * config.refinements + 1,
+    )
+    undecided = hit.status == Status.UNDECIDED
+    return jax.tree.map(lambda new, old: jnp.where(undecided, new, old), refined, hit)
+
+
+def surface_tolerance(config: TraceConfig, ray: Ray, t: jax.Array) -> jax.Array:
+    """|f| below which a point at distance t counts as on the surface, scene units."""
+    return config.tolerance * ray.footprint * t
