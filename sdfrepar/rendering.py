@@ -20,6 +20,12 @@ from sdfrepar.tracing import TraceConfig
 from sdfrepar.warping import WarpConfig
 
 
+# Rounds after which rays are left as they are. Every round takes the rays that did not fit into the one before, so the
+# first number only has to exceed 1 / unfinished_share; each settling round takes a ray past one more grazing approach.
+_MARCHING_ROUNDS = 8
+_SETTLING_ROUNDS = 8
+
+
 @dataclass(frozen=True)
 class Scene:
     """What there is to see, as pure functions of one pytree of parameters."""
@@ -82,7 +88,8 @@ def sample_film(
         in_band = jnp.zeros(u.shape[0], bool)
         warp = Warp(displacement=jnp.zeros_like(u), divergence=jnp.zeros_like(u[:, 0]))
     radiance = jax.vmap(partial(_radiance, scene, params))(camera, u + warp.displacement, hits)
-    samples = Sample(film=u, radiance=radiance, warp=warp, status=hits.status)
+    point = jax.lax.stop_gradient(rays.origin + hits.distance[:, None] * rays.direction)
+    samples = Sample(film=u, radiance=radiance, warp=warp, point=point, status=hits.status)
     return samples, _statistics(config, hits, in_band)
 
 
@@ -96,7 +103,7 @@ def render_pixels(
     baseline: jax.Array,
     *,
     key: jax.Array,
-) -> tuple[jax.Array, dict[str, jax.Array]]:
+) -> tuple[jax.Array, Sample, dict[str, jax.Array]]:
     """Tent pixels with their derivative.
 
     Args:
@@ -111,7 +118,7 @@ def render_pixels(
         key: random key.
 
     Returns:
-        (P, 3) linear radiance, and measurements of the work.
+        (P, 3) linear radiance, the (P, S) samples behind it, and measurements of the work.
 
     Gradient: in `params`, unbiased with "velocity" but for the tracer's verdicts; without the silhouettes with "interior".
     """
@@ -131,7 +138,7 @@ def render_pixels(
         key=band_key,
     )
     samples = jax.tree.map(lambda s: s.reshape(pixels, per_pixel, *s.shape[1:]), samples)
-    return jax.vmap(imaging.tent_pixel)(samples, centre, width, baseline), statistics
+    return jax.vmap(imaging.tent_pixel)(samples, centre, width, baseline), samples, statistics
 
 
 def render_image(scene: Scene, config: RenderConfig, params: Any, camera: Camera) -> Image:
@@ -155,7 +162,7 @@ def render_image(scene: Scene, config: RenderConfig, params: Any, camera: Camera
 
     def one_chunk(u: jax.Array) -> Image:
         rays = jax.vmap(raygen.ray_through, in_axes=(None, 0))(camera, u)
-        hits, _ = trace_rays(scene.distance, _without_overflow(config), params, rays)
+        hits, _ = trace_rays(scene.distance, config, params, rays)
         return jax.vmap(partial(_observe, scene, params, camera))(u, hits)
 
     chunks = -(-u.shape[0] // config.chunk)
@@ -181,14 +188,17 @@ def trace_rays(distance: Distance, config: RenderConfig, params: Any, rays: Ray)
 
     def settle(ray: Ray, state: tuple[Hit, Any]) -> tuple[Hit, Any]:
         hit = tracing.refine(distance, config.trace, params, ray, state[0])
-        return tracing.resume(distance, rest, params, ray, (hit, state[1]), observer)
+        return tracing.resume(distance, config.trace, params, ray, (hit, state[1]), observer)
+
+    def unfinished(state: tuple[Hit, Any]) -> jax.Array:
+        return undecided(state) & (state[0].queries < config.trace.max_steps)
 
     def undecided(state: tuple[Hit, Any]) -> jax.Array:
         return state[0].status == Status.UNDECIDED
 
     state = jax.vmap(lambda ray: tracing.trace(distance, first, params, ray, observer))(rays)
-    state = _gathered(march_on, undecided(state), config.unfinished_share, rays, state)
-    state = _gathered(settle, undecided(state), config.undecided_share, rays, state)
+    state = _in_rounds(march_on, unfinished, config.unfinished_share, _MARCHING_ROUNDS, rays, state)
+    state = _in_rounds(settle, undecided, config.undecided_share, _SETTLING_ROUNDS, rays, state)
     hits, (grazing, _, _) = state
     return hits, grazing
 
@@ -265,14 +275,30 @@ def _box_pixels(film: Image, height: int, width: int, side: int) -> Image:
     )
 
 
-def _gathered(
-    work: Callable[[Ray, Any], Any], wanted: jax.Array, share: float, rays: Ray, state: Any
+def _in_rounds(
+    work: Callable[[Ray, Any], Any],
+    wanted: Callable[[Any], jax.Array],
+    share: float,
+    rounds: int,
+    rays: Ray,
+    state: Any,
 ) -> Any:
-    """Apply `work` to the wanted rays, gathered in a buffer of a fixed size; whom it cannot hold stay as they are."""
-    chosen = _choose(wanted, _capacity(share, wanted.shape[0]), jnp.zeros(wanted.shape))
-    some = jax.tree.map(lambda x: x[chosen], (rays, state))
-    done = jax.vmap(work)(*some)
-    return jax.tree.map(lambda whole, part: whole.at[chosen].set(part), state, done)
+    """Apply `work` to the wanted rays, gathered in a buffer of a fixed size, again until none is left or `rounds` are over."""
+    size = rays.near.shape[0]
+    capacity = _capacity(share, size)
+
+    def unsettled(carry: tuple[jax.Array, Any]) -> jax.Array:
+        done, state = carry
+        return (done < rounds) & jnp.any(wanted(state))
+
+    def one_round(carry: tuple[jax.Array, Any]) -> tuple[jax.Array, Any]:
+        done, state = carry
+        chosen = _choose(wanted(state), capacity, jnp.zeros(size))
+        some_rays, some = jax.tree.map(lambda x: x[chosen], (rays, state))
+        some = jax.vmap(work)(some_rays, some)
+        return done + 1, jax.tree.map(lambda whole, part: whole.at[chosen].set(part), state, some)
+
+    return jax.lax.while_loop(unsettled, one_round, (jnp.zeros((), jnp.int32), state))[1]
 
 
 def _choose(wanted: jax.Array, capacity: int, order: jax.Array) -> jax.Array:
@@ -287,11 +313,6 @@ def _capacity(share: float, size: int) -> int:
 
 def _with_steps(config: TraceConfig, steps: int) -> TraceConfig:
     return replace(config, max_steps=steps)
-
-
-def _without_overflow(config: RenderConfig) -> RenderConfig:
-    """The same with room for every ray: a picture must not depend on how its rays were chunked."""
-    return replace(config, unfinished_share=1.0, undecided_share=1.0)
 
 
 def _statistics(config: RenderConfig, hits: Hit, in_band: jax.Array) -> dict[str, jax.Array]:

@@ -1,0 +1,151 @@
+"""What a reconstruction leaves behind: pictures, a mesh, and the numbers."""
+
+import platform
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import sdfrepar
+from experiments.presets import ReconstructConfig
+from sdfrepar import evaluation, files, meshing, reports
+from sdfrepar.fitting import FitState
+from sdfrepar.imaging import srgb_from_linear
+from sdfrepar.meshing import Mesh
+from sdfrepar.records import Image, Views
+from sdfrepar.rendering import Scene, render_image
+
+# Photographs whose borders are darker than this are taken to have a black background, and their silhouettes to be what is
+# brighter. The luminance is that of the pixel values as they are stored, sRGB.
+DARK = 0.05
+
+
+class Outcome:
+    """Evaluates a fit against held-out views and, where the data set has it, against the true shape."""
+
+    def __init__(self, scene: Scene, config: ReconstructConfig, data: Path, workdir: Path, test: Views):
+        """Of a run on the pictures in `data`, writing into `workdir`."""
+        self._scene, self._config, self._test = scene, config, test
+        self._data, self._workdir = data, workdir
+        self._render = jax.jit(lambda params, camera: render_image(scene, config.render, params, camera))
+
+    def progress_picture(self, state: FitState) -> None:
+        """Write the first held-out view as it looks now."""
+        image = self._image(state.average, 0)
+        files.write_image(self._workdir / "images" / "progress" / f"step_{int(state.step):06d}.png", self._panels(image, 0))
+
+    def write(self, state: FitState, *, seconds: float, seconds_per_step: float) -> dict[str, Any]:
+        """Write images/, mesh.ply and metrics.json; returns the metrics."""
+        views = [self._view(state.average, index) for index in range(len(self._test))]
+        metrics: dict[str, Any] = {name: float(np.mean([view[name] for view in views])) for name in views[0]}
+        metrics |= self._shape(state.average)
+        metrics |= {
+            "seconds": seconds,
+            "seconds_per_step": seconds_per_step,
+            "steps": int(state.step),
+            "gradient": self._config.render.gradient,
+            "views": {name: view for name, view in zip(self._test.names, views, strict=True)},
+            "versions": _versions(),
+        }
+        files.write_json(self._workdir / "metrics.json", metrics)
+        shown = {name: round(value, 4) for name, value in metrics.items() if isinstance(value, int | float)}
+        print(", ".join(f"{name} {value}" for name, value in shown.items()))
+        return metrics
+
+    def _view(self, params: Any, index: int) -> dict[str, float]:
+        """Render, write and score one held-out view."""
+        image, truth = self._image(params, index), self._truth(index)
+        files.write_image(self._workdir / "images" / f"{self._test.names[index]}.png", self._panels(image, index))
+        rendered = _srgb(image)
+        scores = {"psnr": evaluation.psnr(truth, rendered), "ssim": evaluation.ssim(truth, rendered)}
+        luminance = evaluation.luminance(truth)
+        border = np.concatenate([luminance[0], luminance[-1], luminance[:, 0], luminance[:, -1]])
+        if np.median(border) < DARK:
+            scores["silhouette_iou"] = evaluation.mask_iou(np.asarray(image.opacity) > 0.5, luminance > DARK)
+        return scores
+
+    def _shape(self, params: Any) -> dict[str, Any]:
+        """Write the mesh and score it against `truth.npz`, if the data set has one."""
+        world_from_scene = self._test.world_from_scene
+        try:
+            mesh = meshing.extract(
+                self._scene.distance, params, self._config.mesh_resolution, components="all"
+            )
+        except meshing.EmptyMeshError as error:
+            print(f"no mesh: {error}")
+            mesh = None
+        else:
+            world = meshing.transform(mesh, world_from_scene)
+            colours = np.asarray(_vertex_colours(self._scene, params, mesh))
+            files.write_mesh(self._workdir / "mesh.ply", world.vertices, world.faces, colours, world.normals)
+            print(f"mesh.ply: {len(mesh.vertices)} vertices, watertight {mesh.watertight}, Euler number {mesh.euler_number}")
+        truth = self._data / "truth.npz"
+        return score_shape(self._scene, params, mesh, world_from_scene, truth) if truth.exists() else {}
+
+    def _image(self, params: Any, index: int) -> Image:
+        camera = jax.tree.map(lambda leaf: jnp.asarray(leaf[index]), self._test.cameras)
+        return jax.tree.map(np.asarray, self._render(params, camera))
+
+    def _truth(self, index: int) -> np.ndarray:
+        return files.encode_srgb(self._test.images[index])
+
+    def _panels(self, image: Image, index: int) -> np.ndarray:
+        """Truth | render | error | normals | depth."""
+        truth, rendered, opacity = self._truth(index), _srgb(image), np.asarray(image.opacity)
+        return reports.side_by_side(
+            truth,
+            rendered,
+            reports.error_map(truth, rendered),
+            reports.normal_picture(np.asarray(image.normal), opacity),
+            reports.depth_picture(np.asarray(image.depth), opacity),
+        )
+
+
+def score_shape(
+    scene: Scene, params: Any, mesh: Mesh | None, world_from_scene: np.ndarray, truth: Path
+) -> dict[str, float | None]:
+    """IoU of the occupancy on the truth's grid of the world's [-1, 1]³, and the Chamfer distance in world units.
+
+    The Chamfer distance is the symmetric mean over 100,000 points each way; without a mesh there is none.
+    """
+    with np.load(truth) as stored:
+        resolution = int(stored["resolution"])
+        inside = np.unpackbits(stored["occupancy"])[: resolution**3].reshape(3 * [resolution]).astype(bool)
+        surface_points = stored["surface_points"]
+    scene_from_world = jnp.asarray(np.linalg.inv(world_from_scene), jnp.float32)
+
+    def in_world(params: Any, x: jax.Array) -> jax.Array:
+        return scene.distance(params, scene_from_world[:3, :3] @ x + scene_from_world[:3, 3])
+
+    values = meshing.sample_grid(in_world, params, resolution)
+    scores: dict[str, float | None] = {"iou": evaluation.occupancy_iou(values, np.where(inside, -1.0, 1.0)), "chamfer": None}
+    if mesh is not None:
+        world = meshing.transform(mesh, world_from_scene)
+        points = evaluation.sample_surface(world.vertices, world.faces, len(surface_points), seed=0)
+        scores["chamfer"] = evaluation.chamfer(points, surface_points)
+    return scores
+
+
+def _vertex_colours(scene: Scene, params: Any, mesh: Mesh) -> jax.Array:
+    """sRGB (V, 3) of the vertices, each seen from straight above."""
+
+    @jax.jit
+    def colour(params: Any, x: jax.Array, n: jax.Array) -> jax.Array:
+        return srgb_from_linear(jax.vmap(lambda x, n: scene.radiance(params, x, n, -n))(x, n))
+
+    return colour(params, jnp.asarray(mesh.vertices, jnp.float32), jnp.asarray(mesh.normals, jnp.float32))
+
+
+def _srgb(image: Image) -> np.ndarray:
+    return np.clip(np.asarray(srgb_from_linear(jnp.asarray(image.radiance))), 0.0, 1.0)
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "sdfrepar": sdfrepar.__version__,
+        "jax": jax.__version__,
+        "python": platform.python_version(),
+        "device": jax.devices()[0].device_kind,
+    }

@@ -1,0 +1,68 @@
+"""The sizes of a reconstruction: `quick` for a desk, `paper` for the figures of [B22]."""
+
+from dataclasses import dataclass, field
+
+from sdfrepar.datasets import DataConfig
+from sdfrepar.fitting import FitConfig
+from sdfrepar.networks import NetworkConfig
+from sdfrepar.rendering import RenderConfig
+from sdfrepar.tracing import TraceConfig
+from sdfrepar.warping import WarpConfig
+
+
+@dataclass(frozen=True)
+class ReconstructConfig:
+    """Everything that decides a reconstruction, besides the pictures."""
+
+    seed: int = 0
+    """Seed of the initial networks and of every batch."""
+    mesh_resolution: int = 192
+    """Grid points a side for marching cubes."""
+    log_every: int = 25
+    """Steps between two lines of metrics.jsonl."""
+    pictures: int = 5
+    """Pictures of a held-out view written on the way."""
+    data: DataConfig = field(default_factory=DataConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    render: RenderConfig = field(default_factory=RenderConfig)
+    fit: FitConfig = field(default_factory=FitConfig)
+
+
+PRESETS = {
+    # Minutes on two CPU cores.
+    "quick": ReconstructConfig(
+        network=NetworkConfig(sdf_width=64, sdf_depth=4, sdf_skip=2, features=32, radiance_width=64, radiance_depth=2),
+        render=RenderConfig(
+            samples_per_side=2,
+            first_steps=12,
+            trace=TraceConfig(max_steps=24),
+            warp=WarpConfig(top_k=6),
+        ),
+        fit=FitConfig(steps=5000, pixels=512),
+    ),
+    # The networks of [B22 §3.5] and its 25,000 updates of 4,096 pixels: a GPU's work.
+    "paper": ReconstructConfig(
+        network=NetworkConfig(
+            sdf_width=256,
+            sdf_depth=8,
+            sdf_skip=4,
+            features=256,
+            radiance_width=256,
+            radiance_depth=4,
+            view_dependent=True,
+            view_octaves=4,
+        ),
+        render=RenderConfig(samples_per_side=2, trace=TraceConfig(max_steps=48), warp=WarpConfig(top_k=8)),
+        fit=FitConfig(
+            steps=25_000,
+            pixels=4096,
+            shape_rate=1e-4,
+            colour_rate=5e-4,
+            warm_up=1000,
+            eikonal_points=2048,
+            average=0.999,
+        ),
+        mesh_resolution=384,
+        log_every=100,
+    ),
+}

@@ -1,0 +1,294 @@
+"""What people look at while a fit runs: pictures side by side, and a line of progress."""
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import TextIO
+
+import numpy as np
+
+# Eight evenly spaced colours of the `inferno` map: dark to bright, of even perceptual steps, safe for the colour-blind.
+_INFERNO = (
+    np.array(
+        [
+            (0x00, 0x00, 0x04),
+            (0x28, 0x0B, 0x54),
+            (0x65, 0x15, 0x6E),
+            (0x9F, 0x2A, 0x63),
+            (0xD4, 0x48, 0x42),
+            (0xF5, 0x7D, 0x15),
+            (0xFA, 0xC1, 0x27),
+            (0xFC, 0xFF, 0xA4),
+        ],
+        np.float32,
+    )
+    / 255.0
+)
+
+_ERROR_SATURATION = 0.25
+_SEPARATOR_WIDTH, _SEPARATOR_GREY = 2, 0.5
+
+# White is kept for rays that miss.
+_NEAREST_GREY, _FARTHEST_GREY = 0.9, 0.1
+
+# Often enough to look alive, rarely enough not to hold up the steps.
+_TERMINAL_INTERVAL = 0.2
+
+
+def side_by_side(*panels: np.ndarray) -> np.ndarray:
+    """Pictures joined from left to right, with 2 grey pixels between neighbours.
+
+    Args:
+        panels: (H, W, 3) each, in [0, 1]; one height, any widths.
+
+    Returns:
+        (H, sum of W + 2 (n - 1), 3) float32.
+
+    Raises:
+        ValueError: no panel, a panel of another shape, or of integers.
+    """
+    pictures = [_picture(panel, f"panel {index}") for index, panel in enumerate(panels)]
+    heights = sorted({len(picture) for picture in pictures})
+    if len(heights) != 1:
+        raise ValueError(f"The panels have heights {heights}, expected one height; resize them to a common one.")
+    separator = np.full((heights[0], _SEPARATOR_WIDTH, 3), _SEPARATOR_GREY, np.float32)
+    joined = [part for picture in pictures for part in (separator, picture)]
+    return np.concatenate(joined[1:], axis=1)
+
+
+def error_map(truth_srgb: np.ndarray, render_srgb: np.ndarray) -> np.ndarray:
+    """The difference of two pictures in false colours: black for none, pale yellow for 0.25 and above.
+
+    Args:
+        truth_srgb: (H, W, 3) sRGB in [0, 1].
+        render_srgb: same shape.
+
+    Returns:
+        (H, W, 3) float32 sRGB, coloured by the mean over the channels of the absolute difference.
+
+    Raises:
+        ValueError: pictures of unlike shapes, or of integers.
+    """
+    truth, render = _picture(truth_srgb, "truth_srgb"), _picture(render_srgb, "render_srgb")
+    if truth.shape != render.shape:
+        raise ValueError(f"The pictures have shapes {truth.shape} and {render.shape}, expected the same; resize one.")
+    error = np.abs(truth - render).mean(axis=-1) / _ERROR_SATURATION
+    stops = np.linspace(0.0, 1.0, len(_INFERNO))
+    return np.stack([np.interp(error, stops, channel) for channel in _INFERNO.T], axis=-1).astype(np.float32)
+
+
+def normal_picture(normal: np.ndarray, opacity: np.ndarray) -> np.ndarray:
+    """Unit normals n shown as the colour (n + 1) / 2, over white.
+
+    Args:
+        normal: (H, W, 3) any frame, any length; 0 where nothing was hit.
+        opacity: (H, W) in [0, 1].
+
+    Returns:
+        (H, W, 3) float32 in [0, 1].
+
+    Raises:
+        ValueError: shapes that do not agree.
+    """
+    normal = _picture(normal, "normal")
+    length = np.linalg.norm(normal, axis=-1, keepdims=True)
+    return _over_white(0.5 * (normal / np.maximum(length, 1e-12) + 1.0), opacity)
+
+
+def depth_picture(depth: np.ndarray, opacity: np.ndarray) -> np.ndarray:
+    """Depth in greys, the nearest hit brightest and the farthest darkest, over white.
+
+    Args:
+        depth: (H, W) scene units; ignored where nothing was hit.
+        opacity: (H, W) in [0, 1]; 0 where nothing was hit.
+
+    Returns:
+        (H, W, 3) float32 in [0, 1].
+
+    Raises:
+        ValueError: shapes that do not agree.
+    """
+    depth, opacity = np.asarray(depth, np.float32), np.asarray(opacity, np.float32)
+    if depth.ndim != 2 or depth.shape != opacity.shape:
+        raise ValueError(f"depth and opacity have shapes {depth.shape} and {opacity.shape}, expected (H, W) for both.")
+    hit = opacity > 0
+    nearest, farthest = (depth[hit].min(), depth[hit].max()) if hit.any() else (0.0, 0.0)
+    share = np.where(hit, depth - nearest, 0.0) / max(farthest - nearest, 1e-12)
+    grey = _NEAREST_GREY + (_FARTHEST_GREY - _NEAREST_GREY) * share
+    return _over_white(np.repeat(grey[..., None], 3, axis=-1), opacity)
+
+
+class Progress:
+    """Progress of a run: a live line on a terminal, plain lines now and then elsewhere, so that logs stay readable.
+
+    The time left is reckoned from the first update on, which leaves out the compilation before it. Metrics are read
+    only when they are shown, so that steps need not wait for them.
+
+        with Progress(total, start=resumed_at) as progress:
+            progress.note("compiled in 12.3 s")
+            progress.update(step, {"loss": 0.01, "psnr": 23.4, "hit_rate": 0.4}, rays_per_second)
+    """
+
+    def __init__(
+        self,
+        total: int,
+        start: int = 0,
+        *,
+        interval: float = 5.0,
+        stream: TextIO | None = None,
+        terminal: bool | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        """Prepare; nothing is shown before the first update or note.
+
+        Args:
+            total: step at which the run ends.
+            start: step at which it begins, when resumed.
+            interval: least time between two plain lines, seconds.
+            stream: where to write; standard output by default.
+            terminal: whether to draw a live line; by default, whether the stream is a terminal.
+            clock: seconds.
+
+        Raises:
+            ValueError: a total or a start out of range.
+        """
+        if not 0 <= start <= total:
+            raise ValueError(
+                f"Progress runs from {start} to {total}, expected 0 <= start <= total; ask for more steps."
+            )
+        output: TextIO = stream or sys.stdout
+        live = output.isatty() if terminal is None else terminal
+        self._total, self._clock = total, clock
+        self._interval = _TERMINAL_INTERVAL if live else interval
+        self._lines = _Live(output, total, start) if live else _Plain(output)
+        self._first: tuple[int, float] | None = None
+        self._shown_at = -float("inf")
+        self._pending: tuple[int, Mapping[str, float], float, float] | None = None
+
+    def __enter__(self) -> "Progress":
+        """Begin to show progress."""
+        self._lines.open()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Show the last update, if it was held back, and stop."""
+        try:
+            self._show()
+        finally:
+            self._lines.close()
+
+    def update(self, step: int, metrics: Mapping[str, float], rays_per_second: float) -> None:
+        """Report a finished step; shown when the last line is old enough, or the run is complete.
+
+        Args:
+            step: steps finished so far, of the total.
+            metrics: scalars by name, shown in this order.
+            rays_per_second: throughput.
+        """
+        now = self._clock()
+        if self._first is None:
+            self._first = (step, now)
+        self._pending = (step, metrics, rays_per_second, now)
+        if now - self._shown_at >= self._interval or step >= self._total:
+            self._show()
+
+    def note(self, sentence: str) -> None:
+        """Show a message on a line of its own, at once."""
+        self._lines.note(sentence)
+
+    def _show(self) -> None:
+        if self._pending is None:
+            return
+        step, metrics, rays_per_second, now = self._pending
+        self._pending, self._shown_at = None, now
+        parts = [f"step {step}/{self._total}", f"{step / max(self._total, 1):.0%}", self._time_left(step, now)]
+        parts += [_metric(name, float(value)) for name, value in metrics.items()]
+        parts.append(f"{_count(rays_per_second)} rays/s")
+        self._lines.draw(step, "  ".join(part for part in parts if part))
+
+    def _time_left(self, step: int, now: float) -> str:
+        first_step, first_time = self._first or (step, now)
+        if step >= self._total or step <= first_step:
+            return ""
+        seconds = round((now - first_time) / (step - first_step) * (self._total - step))
+        hours, minutes = seconds // 3600, seconds // 60 % 60
+        return f"{hours}:{minutes:02}:{seconds % 60:02} left"
+
+
+class _Plain:
+    """One line for each report."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def open(self) -> None:
+        pass
+
+    def draw(self, step: int, line: str) -> None:
+        self.note(line)
+
+    def note(self, sentence: str) -> None:
+        print(sentence, file=self._stream, flush=True)
+
+    def close(self) -> None:
+        pass
+
+
+class _Live:
+    """One line, redrawn in place and folded where the terminal is narrow; messages scroll above it."""
+
+    def __init__(self, stream: TextIO, total: int, start: int):
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn
+        from rich.progress import Progress as RichProgress
+        from rich.table import Column
+
+        words = TextColumn("{task.description}", markup=False, table_column=Column(overflow="fold"))
+        columns = BarColumn(bar_width=10), words
+        console = Console(file=stream, force_terminal=True)
+        self._bar = RichProgress(*columns, console=console, auto_refresh=False)
+        self._task = self._bar.add_task("", total=total, completed=start)
+
+    def open(self) -> None:
+        self._bar.start()
+
+    def draw(self, step: int, line: str) -> None:
+        self._bar.update(self._task, completed=step, description=line, refresh=True)
+
+    def note(self, sentence: str) -> None:
+        self._bar.console.print(sentence, markup=False, highlight=False)
+
+    def close(self) -> None:
+        self._bar.stop()
+
+
+def _metric(name: str, value: float) -> str:
+    if name.endswith("psnr"):
+        return f"{name} {value:.2f} dB"
+    if name.endswith("hit_rate"):
+        return f"{name} {value:.1%}"
+    return f"{name} {value:.4g}"
+
+
+def _count(value: float) -> str:
+    """A large number in three digits or so: 12.3k, 4.56M."""
+    for size, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:.3g}{suffix}"
+    return f"{value:.3g}"
+
+
+def _picture(picture: np.ndarray, name: str) -> np.ndarray:
+    """As (H, W, 3) float32."""
+    picture = np.asarray(picture)
+    if picture.ndim != 3 or picture.shape[-1] != 3 or picture.dtype.kind != "f":
+        raise ValueError(f"{name} is {picture.dtype} {picture.shape}, expected floats (H, W, 3); divide bytes by 255.")
+    return picture.astype(np.float32)
+
+
+def _over_white(colour: np.ndarray, opacity: np.ndarray) -> np.ndarray:
+    """(H, W, 3) colours with (H, W) opacity, laid over white."""
+    opacity = np.asarray(opacity, np.float32)
+    if opacity.shape != colour.shape[:2]:
+        raise ValueError(f"opacity has shape {opacity.shape}, expected {colour.shape[:2]}, that of the picture.")
+    return (1.0 + opacity[..., None] * (colour - 1.0)).astype(np.float32)

@@ -1,0 +1,440 @@
+"""Readers of posed pictures: geometry against each format's own formula, and every refusal."""
+
+import dataclasses
+import itertools
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from sdfrepar import cameras, files
+from sdfrepar.datasets import DataConfig, check, load, middlebury, nerf_synthetic, normalisation, pictures, posed
+from sdfrepar.records import Camera, Views
+
+HEIGHT, WIDTH = 6, 8
+DATA = Path(__file__).parents[2] / "shared" / "data"
+WHOLE = DataConfig()
+
+
+def ring(count: int = 4, distance: float = 3.0, resolution: tuple[int, int] = (HEIGHT, WIDTH)) -> Camera:
+    """Cameras on a tilted ring that look at the origin; NumPy leaves."""
+    angles = 2 * np.pi * np.arange(count) / count
+    eyes = distance * np.stack([np.cos(angles), np.full(count, 0.4), np.sin(angles)], axis=1)
+    posts = [
+        cameras.look_at(eye, np.zeros(3), np.array([0.0, 1.0, 0.0]), field_of_view=0.9, resolution=resolution)
+        for eye in eyes.astype(np.float32)
+    ]
+    return jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *posts)
+
+
+def views_of(rig: Camera) -> Views:
+    count, (height, width) = len(rig.position), rig.resolution
+    images = np.zeros((count, height, width, 3), np.float32)
+    return Views(images=images, cameras=rig, names=tuple(f"v{i}" for i in range(count)), world_from_scene=np.eye(4))
+
+
+def one(rig: Camera, index: int) -> Camera:
+    return jax.tree.map(lambda leaf: leaf[index], rig)
+
+
+def images_of(count: int, channels: int = 3, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).random((count, HEIGHT, WIDTH, channels)).astype(np.float32)
+
+
+def write_nerf(folder: Path, rig: Camera | None = None, splits: tuple[str, ...] = ("train", "test")) -> None:
+    rig = ring() if rig is None else rig
+    count = len(rig.position)
+    for split in splits:
+        nerf_synthetic.write(folder, split, images_of(count), rig, [f"r_{i}" for i in range(count)])
+
+
+def edit_json(path: Path, **changes: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def write_middlebury(folder: Path, rig: Camera, skew: float = 0.0) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """A folder in this form; returns K, R, t of each line, in the order of the names."""
+    lines, matrices = [], []
+    for i in range(len(rig.position)):
+        camera = one(rig, i)
+        (fx, fy), (cx, cy) = np.asarray(camera.focal, float), np.asarray(camera.principal, float) - 0.5
+        k = np.array([[fx, skew, cx], [0, fy, cy], [0, 0, 1]])
+        r = np.asarray(camera.rotation, float).T
+        t = -r @ np.asarray(camera.position, float)
+        matrices.append((k, r, t))
+        lines.append(" ".join([f"d{i:02}.png", *(repr(float(v)) for v in np.concatenate([k.ravel(), r.ravel(), t]))]))
+        files.write_image(folder / f"d{i:02}.png", images_of(1, seed=i)[0])
+    # In reverse: the reader sorts by name.
+    (folder / "d_par.txt").write_text("\n".join([str(len(lines)), *lines[::-1]]) + "\n")
+    return matrices
+
+
+# NeRF synthetic
+
+
+def test_nerf_synthetic_round_trip(tmp_path):
+    write_nerf(tmp_path)
+    train, test = load(tmp_path, WHOLE)
+    rig = ring()
+    assert train.names == test.names == ("r_0", "r_1", "r_2", "r_3")
+    assert train.images.dtype == np.float32
+    assert np.abs(files.encode_srgb(train.images) - images_of(4)).max() <= 1 / 255
+    for read, written in zip(jax.tree.leaves(train.cameras), jax.tree.leaves(rig), strict=True):
+        assert isinstance(read, np.ndarray)
+        np.testing.assert_allclose(read, written, atol=1e-5)
+    np.testing.assert_array_equal(train.world_from_scene, np.eye(4))
+
+
+def test_nerf_synthetic_projects_as_its_own_formula(tmp_path):
+    write_nerf(tmp_path)
+    config = DataConfig(centre=(0.1, -0.2, 0.05), radius=1.3)
+    train, _ = load(tmp_path, config)
+    content = json.loads((tmp_path / "transforms_train.json").read_text())
+    world = np.array([0.3, 0.2, -0.4])
+    scene = (world - np.array(config.centre)) / config.radius
+    np.testing.assert_allclose(train.world_from_scene @ np.append(scene, 1), np.append(world, 1), atol=1e-9)
+    focal = 0.5 * WIDTH / np.tan(0.5 * content["camera_angle_x"])
+    for i, frame in enumerate(content["frames"]):
+        x, y, z, _ = np.linalg.inv(frame["transform_matrix"]) @ np.append(world, 1)
+        expected = [0.5 * WIDTH + focal * x / -z, 0.5 * HEIGHT - focal * y / -z]
+        film, depth = cameras.project(one(train.cameras, i), scene.astype(np.float32))
+        assert depth > 0
+        assert np.abs(np.asarray(film) - expected).max() < 0.01
+
+
+def test_nerf_synthetic_lays_code_values_over_the_backdrop(tmp_path):
+    rgba = np.full((2, HEIGHT, WIDTH, 4), [1.0, 0.0, 0.4, 0.6], np.float32)
+    for split in ("train", "test"):
+        nerf_synthetic.write(tmp_path, split, rgba, ring(2), ["a", "b"])
+    train, _ = load(tmp_path, DataConfig(backdrop=0.2))
+    under = files.encode_srgb(np.float32(0.2))
+    expected = files.decode_srgb(0.6 * np.array([1.0, 0.0, 0.4]) + 0.4 * under)
+    np.testing.assert_allclose(train.images[0, 0, 0], expected, atol=1e-5)
+    assert train.images.shape == (2, HEIGHT, WIDTH, 3)
+
+
+def test_nerf_synthetic_tolerates_file_paths_with_suffix_and_dots(tmp_path):
+    nerf_synthetic.write(tmp_path, "train", images_of(2), ring(2), ["a.5", "b"])
+    nerf_synthetic.write(tmp_path, "test", images_of(2), ring(2), ["a", "b"])
+    frames = json.loads((tmp_path / "transforms_train.json").read_text())["frames"]
+    frames[1]["file_path"] += ".png"
+    edit_json(tmp_path / "transforms_train.json", frames=frames)
+    assert load(tmp_path, WHOLE)[0].names == ("a.5", "b")
+
+
+def test_nerf_synthetic_without_test_file_holds_out_every_eighth(tmp_path):
+    write_nerf(tmp_path, ring(10), splits=("train",))
+    train, test = load(tmp_path, WHOLE)
+    assert test.names == ("r_0", "r_8")
+    assert len(train) == 8
+    np.testing.assert_allclose(test.cameras.position[1], ring(10).position[8], atol=1e-5)
+
+
+def test_nerf_synthetic_refuses_what_it_cannot_read(tmp_path):
+    write_nerf(tmp_path)
+    path = tmp_path / "transforms_train.json"
+    frames = json.loads(path.read_text())["frames"]
+    edit_json(path, frames=[frames[0], {"file_path": "a"}])
+    with pytest.raises(ValueError, match="frame 1: expected a file_path and a 4x4 transform_matrix"):
+        load(tmp_path, WHOLE)
+    edit_json(path, frames=[frames[0] | {"transform_matrix": [[1, 2], [3]]}])
+    with pytest.raises(ValueError, match="frame 0: expected a file_path and a 4x4"):
+        load(tmp_path, WHOLE)
+    edit_json(path, frames=[])
+    with pytest.raises(ValueError, match="lists no frames; expected one entry"):
+        load(tmp_path, WHOLE)
+    edit_json(path, camera_angle_x=None)
+    with pytest.raises(ValueError, match="camera_angle_x None; expected the horizontal opening angle in radians"):
+        load(tmp_path, WHOLE)
+
+
+def test_nerf_synthetic_refuses_a_single_view_without_test_file(tmp_path):
+    write_nerf(tmp_path, ring(1), splits=("train",))
+    with pytest.raises(ValueError, match=r"one training view and no transforms_test\.json"):
+        load(tmp_path, WHOLE)
+
+
+def test_nerf_synthetic_writer_refuses_cameras_the_format_cannot_state(tmp_path):
+    rig, images, names = ring(2), images_of(2), ["a", "b"]
+    oblong = dataclasses.replace(rig, focal=np.asarray(rig.focal) * np.array([1.0, 1.1]))
+    with pytest.raises(ValueError, match="one opening angle for all pictures and square pixels"):
+        nerf_synthetic.write(tmp_path, "train", images, oblong, names)
+    shifted = dataclasses.replace(rig, principal=np.asarray(rig.principal) + 0.5)
+    with pytest.raises(ValueError, match="files have it in the middle, so crop the pictures"):
+        nerf_synthetic.write(tmp_path, "train", images, shifted, names)
+    with pytest.raises(ValueError, match="2 pictures with 1 names and 2 cameras; expected as many of each"):
+        nerf_synthetic.write(tmp_path, "train", images, rig, names[:1])
+    with pytest.raises(ValueError, match=r"shape \(6, 4\) with cameras of resolution \(6, 8\); expected the same"):
+        nerf_synthetic.write(tmp_path, "train", images[:, :, :4], rig, names)
+
+
+# Middlebury
+
+
+def test_middlebury_projects_as_its_own_formula(tmp_path):
+    rig = ring()
+    rig = dataclasses.replace(rig, focal=rig.focal * np.array([1.0, 1.02]), principal=rig.principal + 0.3)
+    matrices = write_middlebury(tmp_path, rig)
+    train, test = load(tmp_path, DataConfig(holdout=(2,)))
+    assert train.names == ("d00", "d01", "d03")
+    assert test.names == ("d02",)
+    assert np.abs(files.encode_srgb(test.images[0]) - images_of(1, seed=2)[0]).max() <= 1 / 255
+    world = np.array([0.3, 0.2, -0.4])
+    scene = np.linalg.solve(train.world_from_scene, np.append(world, 1))[:3]
+    for i, (k, r, t) in zip((0, 1, 3), [matrices[i] for i in (0, 1, 3)], strict=True):
+        homogeneous = k @ (r @ world + t)
+        film, _ = cameras.project(one(train.cameras, (0, 1, 3).index(i)), scene.astype(np.float32))
+        # The format counts pixel centres as whole numbers.
+        assert np.abs(np.asarray(film) - 0.5 - homogeneous[:2] / homogeneous[2]).max() < 0.01
+
+
+def test_middlebury_takes_its_sphere_from_the_cameras_unless_told(tmp_path):
+    write_middlebury(tmp_path, ring())
+    holdout = (0,)
+    found, _ = load(tmp_path, DataConfig(holdout=holdout))
+    np.testing.assert_allclose(found.world_from_scene[:3, 3], 0, atol=1e-5)
+    both, _ = load(tmp_path, DataConfig(holdout=holdout, centre=(0.1, 0.0, 0.0), radius=0.7))
+    np.testing.assert_allclose(np.diag(both.world_from_scene), [0.7, 0.7, 0.7, 1])
+    np.testing.assert_allclose(both.world_from_scene[:3, 3], [0.1, 0, 0])
+    half, _ = load(tmp_path, DataConfig(holdout=holdout, centre=(0.1, 0.0, 0.0)))
+    np.testing.assert_allclose(half.world_from_scene[:3, 3], [0.1, 0, 0])
+    assert half.world_from_scene[0, 0] == pytest.approx(found.world_from_scene[0, 0], rel=0.1)
+    other, _ = load(tmp_path, DataConfig(holdout=holdout, radius=0.7))
+    np.testing.assert_allclose(other.world_from_scene[:3, 3], 0, atol=1e-5)
+
+
+def test_middlebury_refuses_what_it_cannot_read(tmp_path):
+    write_middlebury(tmp_path, ring())
+    path = tmp_path / "d_par.txt"
+    good = path.read_text()
+    path.write_text("a b\n")
+    with pytest.raises(ValueError, match="does not begin with the number of its pictures"):
+        load(tmp_path, WHOLE)
+    path.write_text(good.replace("4\n", "5\n", 1))
+    with pytest.raises(ValueError, match="promises 5 pictures and lists 4; expected as many lines"):
+        load(tmp_path, WHOLE)
+    path.write_text(good.rstrip() + " 1.0\n")
+    with pytest.raises(ValueError, match=r"the line of d00\.png is not a name and 21 numbers"):
+        load(tmp_path, WHOLE)
+    path.write_text(good.replace("0.0 0.0 1.0", "0.0 0.0 x", 1))
+    with pytest.raises(ValueError, match=r"d03\.png is not a name and 21 numbers"):
+        load(tmp_path, WHOLE)
+    path.write_text(good.replace("0.0 0.0 1.0", "0.0 0.0 2.0", 1))
+    with pytest.raises(ValueError, match=r"K of d03\.png is not upper triangular with a last 1"):
+        load(tmp_path, WHOLE)
+    path.write_text(good)
+    with pytest.raises(ValueError, match="holdout names view 4 but there are 4 views; expected indices from 0 to 3"):
+        load(tmp_path, WHOLE)
+    for holdout in ((), (0, 1, 2, 3)):
+        with pytest.raises(ValueError, match="expected at least one view for testing and one for training"):
+            load(tmp_path, DataConfig(holdout=holdout))
+    (tmp_path / "e_par.txt").write_text(good)
+    with pytest.raises(ValueError, match=r"has 2 files named \*_par\.txt \(d_par\.txt, e_par\.txt\); expected one"):
+        load(tmp_path, WHOLE)
+
+
+def test_middlebury_refuses_skew(tmp_path):
+    write_middlebury(tmp_path, ring(), skew=0.3)
+    with pytest.raises(ValueError, match=r"d00\.png has skew 0\.3 pixels; expected perpendicular pixel axes"):
+        load(tmp_path, WHOLE)
+
+
+@pytest.mark.realdata
+@pytest.mark.skipif(not DATA.is_dir(), reason="the photographs are not here")
+def test_dino_box_lies_in_the_unit_sphere():
+    train, test = load(DATA / "middlebury_dinoSparseRing", DataConfig(downscale=8))
+    assert (len(train), len(test)) == (14, 2)
+    # The bounding box that the publisher of the photographs states, metres.
+    box = zip((-0.061897, -0.018874, -0.057845), (0.010897, 0.068227, 0.015495), strict=True)
+    corners = np.array([[*corner, 1.0] for corner in itertools.product(*box)])
+    scene = np.linalg.solve(train.world_from_scene, corners.T)[:3]
+    assert np.linalg.norm(scene, axis=0).max() < 1.0
+
+
+# What all formats share
+
+
+def test_downscaling_averages_light_and_scales_intrinsics_exactly(tmp_path):
+    write_nerf(tmp_path)
+    full, _ = load(tmp_path, WHOLE)
+    half, _ = load(tmp_path, DataConfig(downscale=2))
+    assert half.images.shape == (4, HEIGHT // 2, WIDTH // 2, 3)
+    assert half.cameras.resolution == (HEIGHT // 2, WIDTH // 2)
+    np.testing.assert_allclose(half.images[1, 2, 3], full.images[1, 4:6, 6:8].mean(axis=(0, 1)), rtol=1e-5)
+    x = np.array([0.2, -0.1, 0.3], np.float32)
+    for i in range(4):
+        whole, small = (np.asarray(cameras.project(one(v.cameras, i), x)[0]) for v in (full, half))
+        np.testing.assert_allclose(small, whole / 2, atol=1e-5)
+
+
+def test_area_average_drops_rows_and_columns_that_fill_no_block():
+    picture = np.arange(5 * 7 * 3, dtype=np.float32).reshape(5, 7, 3)
+    small = pictures.area_average(picture, 2)
+    assert small.shape == (2, 3, 3)
+    np.testing.assert_allclose(small[1, 2], picture[2:4, 4:6].mean(axis=(0, 1)))
+
+
+def test_downscale_larger_than_the_pictures_is_refused(tmp_path):
+    write_nerf(tmp_path)
+    with pytest.raises(ValueError, match=r"8x6 pixels, too small for data\.downscale 7; lower it"):
+        load(tmp_path, DataConfig(downscale=7))
+
+
+def test_pictures_of_several_sizes_are_refused(tmp_path):
+    write_nerf(tmp_path)
+    files.write_image(tmp_path / "train" / "r_2.png", np.zeros((HEIGHT + 1, WIDTH, 3)))
+    with pytest.raises(
+        ValueError, match=r"r_2\.png is 8x7 pixels but .*r_0\.png is 8x6; expected pictures of one size"
+    ):
+        load(tmp_path, WHOLE)
+
+
+def test_missing_pictures_are_counted_and_the_first_is_named(tmp_path):
+    write_nerf(tmp_path)
+    for name in ("r_1", "r_3"):
+        (tmp_path / "train" / f"{name}.png").unlink()
+    with pytest.raises(FileNotFoundError, match=r"2 of 4 pictures are missing, the first is .*r_1\.png; check that"):
+        load(tmp_path, WHOLE)
+
+
+def test_unknown_folders_are_described(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"There is no folder .*none; set --data\.folder"):
+        load(tmp_path / "none", WHOLE)
+    with pytest.raises(
+        FileNotFoundError, match=r"looked for transforms_train\.json \(NeRF synthetic\) or .*found nothing"
+    ):
+        load(tmp_path, WHOLE)
+    for i in range(7):
+        (tmp_path / f"f{i}").touch()
+    with pytest.raises(FileNotFoundError, match=r"found f0, f1, f2, f3, f4 and 2 more; point to the folder"):
+        load(tmp_path, WHOLE)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"centre": (0.0, 1.0)}, r"data\.centre is \(0\.0, 1\.0\); expected three coordinates"),
+        ({"radius": 0.0}, r"data\.radius is 0\.0; expected a positive length"),
+        ({"backdrop": 1.5}, r"data\.backdrop is 1\.5; expected a linear grey from 0"),
+        ({"downscale": 0}, r"data\.downscale is 0; expected a whole number from 1"),
+    ],
+)
+def test_config_refuses_numbers_out_of_range(change, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        DataConfig(**change)
+
+
+def test_config_is_hashable():
+    assert hash(DataConfig(centre=(0.0, 1.0, 2.0))) == hash(DataConfig(centre=(0.0, 1.0, 2.0)))
+
+
+def test_split_keeps_images_cameras_and_names_together():
+    views = dataclasses.replace(views_of(ring()), images=images_of(4))
+    train, test = posed.split(views, (3, 1, 1))
+    assert (train.names, test.names) == (("v0", "v2"), ("v1", "v3"))
+    np.testing.assert_array_equal(test.images, views.images[[1, 3]])
+    np.testing.assert_array_equal(test.cameras.position, views.cameras.position[[1, 3]])
+
+
+# Normalisation
+
+
+def test_sphere_of_cameras_finds_where_cropped_pictures_look():
+    rig = ring()
+    # As if the pictures were cropped: the lines through their middles still meet, the optical axes now pass elsewhere.
+    turned = dataclasses.replace(rig, principal=np.asarray(rig.principal) + np.array([3.0, -1.0]))
+    centre, _ = normalisation.sphere_of_cameras(rig)
+    cropped, _ = normalisation.sphere_of_cameras(turned)
+    np.testing.assert_allclose(centre, 0, atol=1e-5)
+    assert np.linalg.norm(cropped) > 0.1
+    offset = np.array([5.0, -2.0, 1.0])
+    moved, radius = normalisation.sphere_of_cameras(dataclasses.replace(rig, position=rig.position + offset))
+    np.testing.assert_allclose(moved, offset, atol=1e-4)
+    depth = np.linalg.norm(rig.position[0])
+    assert radius == pytest.approx(0.5 * np.hypot(WIDTH, HEIGHT) / rig.focal[0, 0] * depth, rel=1e-5)
+
+
+def test_sphere_of_cameras_refuses_parallel_and_outward_cameras():
+    rig = ring()
+    with pytest.raises(ValueError, match="The 1 cameras look in one direction, which says nothing"):
+        normalisation.sphere_of_cameras(jax.tree.map(lambda leaf: leaf[:1], rig))
+    outward = dataclasses.replace(rig, rotation=rig.rotation @ np.diag([1.0, -1.0, -1.0]))
+    with pytest.raises(ValueError, match=r"Most cameras look away from .*OpenGL read as OpenCV"):
+        normalisation.sphere_of_cameras(outward)
+
+
+def test_to_unit_sphere_leaves_the_projection_alone():
+    views = normalisation.to_unit_sphere(views_of(ring()), (0.5, 0.2, -0.1), 1.7)
+    twice = normalisation.to_unit_sphere(views, (0.1, 0.0, 0.3), 0.8)
+    scene = np.array([0.2, 0.3, -0.2])
+    world = (twice.world_from_scene @ np.append(scene, 1))[:3]
+    for i in range(4):
+        film, _ = cameras.project(one(twice.cameras, i), scene.astype(np.float32))
+        before, _ = cameras.project(one(ring(), i), world.astype(np.float32))
+        np.testing.assert_allclose(film, before, atol=1e-3)
+    assert {np.asarray(leaf).dtype for leaf in jax.tree.leaves(twice.cameras)} == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize(("centre", "radius"), [((0, 0, np.nan), 1.0), ((0, 0, 0), 0.0), ((0, 0), 1.0)])
+def test_to_unit_sphere_refuses_what_is_no_sphere(centre, radius):
+    with pytest.raises(ValueError, match=r"Cannot make a unit sphere of centre .* set --data\.centre"):
+        normalisation.to_unit_sphere(views_of(ring()), centre, radius)
+
+
+# Checks
+
+
+def changed(index: int, **leaves: np.ndarray) -> Views:
+    """The ring with one view's leaves replaced."""
+    rig = ring()
+    copies = {name: np.array(getattr(rig, name)) for name in leaves}
+    for name, value in leaves.items():
+        copies[name][index] = value
+    return views_of(dataclasses.replace(rig, **copies))
+
+
+def test_check_accepts_cameras_outside_and_inside():
+    check.require_sphere_in_view(views_of(ring()))
+    check.require_sphere_in_view(views_of(ring(distance=0.5)))
+
+
+def test_check_refuses_numbers_that_are_no_camera():
+    rotation = np.asarray(ring().rotation[2])
+    with pytest.raises(ValueError, match="View v2 has a camera with NaN or infinity"):
+        check.require_sphere_in_view(changed(2, position=np.full(3, np.nan)))
+    with pytest.raises(ValueError, match="View v2 has a focal length that is not positive"):
+        check.require_sphere_in_view(changed(2, focal=np.array([5.0, -5.0])))
+    with pytest.raises(ValueError, match="View v2 has a pose whose 3x3 part is no rotation; expected orthonormal"):
+        check.require_sphere_in_view(changed(2, rotation=1.01 * rotation))
+    with pytest.raises(ValueError, match=r"View v2 has a pose that mirrors \(determinant -1\)"):
+        check.require_sphere_in_view(changed(2, rotation=rotation @ np.diag([1.0, -1.0, 1.0])))
+
+
+def test_check_refuses_views_that_do_not_see_the_sphere():
+    rig = ring()
+    flipped = dataclasses.replace(rig, rotation=rig.rotation @ np.diag([1.0, -1.0, -1.0]))
+    with pytest.raises(
+        ValueError, match=r"View v0 \(and 3 of 3 others\) has the centre .* behind .*OpenGL read as OpenCV"
+    ):
+        check.require_sphere_in_view(views_of(flipped))
+    beside = np.asarray(rig.position[1]) + 4.0 * np.asarray(rig.rotation[1])[:, 0]
+    with pytest.raises(ValueError, match=r"View v1 does not show the unit sphere; .*--data\.centre and --data\.radius"):
+        check.require_sphere_in_view(changed(1, position=beside))
+    grazing = np.asarray(rig.position[1]) + 2.0 * np.asarray(rig.rotation[1])[:, 0]
+    check.require_sphere_in_view(changed(1, position=grazing))
+
+
+def test_load_checks_the_views(tmp_path):
+    rig = ring()
+    write_nerf(tmp_path, dataclasses.replace(rig, rotation=rig.rotation @ np.diag([1.0, -1.0, -1.0])))
+    with pytest.raises(ValueError, match="behind its camera"):
+        load(tmp_path, WHOLE)
+
+
+def test_middlebury_reader_checks_poses_before_it_normalises(tmp_path):
+    rig = ring()
+    write_middlebury(tmp_path, dataclasses.replace(rig, rotation=np.asarray(rig.rotation) * 2))
+    with pytest.raises(ValueError, match=r"View d00\.png \(and 3 of 3 others\) has a pose whose 3x3 part"):
+        middlebury.read(tmp_path, WHOLE)
