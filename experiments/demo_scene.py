@@ -1,17 +1,18 @@
 """Write the demo's pictures: an exact solid, photographed by a plain renderer, as files that a user could have made.
 
-    python -m experiments.demo_scene --output=runs/demo/data          (half a minute on 2 cores)
+    python -m experiments.demo_scene --output=runs/demo/data          (15 seconds on 2 cores)
 
-A thick ring and a ball beside its hole, textured and lit, in NeRF-synthetic form. `truth.npz` beside the pictures holds
-the occupancy of the exact field and points on its surface; only evaluation reads it.
+A thick ring and a ball above its hole, textured and lit, in NeRF-synthetic form. `truth.npz` beside the pictures
+holds the occupancy of the exact field and points on its surface; only evaluation reads it.
 
-The renderer here is deliberately plain, in NumPy but for the field, and shares nothing with the package's tracer and warp:
-what it makes is evidence.
+The renderer here is deliberately plain, in NumPy but for the field, and shares nothing with the package's tracer and
+warp: what it makes is evidence.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -36,8 +37,8 @@ _LIGHT = np.array([0.4, 0.8, -0.45]) / np.linalg.norm([0.4, 0.8, -0.45])
 _AMBIENT = 0.35
 
 
-def solid() -> tuple[fields.Distance, dict]:
-    """The field and its parameters: a tilted ring (genus 1) and a ball that hovers before its hole."""
+def solid() -> tuple[fields.Distance, Any]:
+    """The field and its parameters: a tilted ring (genus 1) and a ball that hovers above its hole."""
     distance = fields.union(fields.placed(fields.torus), fields.placed(fields.sphere))
     ring = {
         "solid": {"major": jnp.float32(0.52), "minor": jnp.float32(0.21)},
@@ -45,8 +46,8 @@ def solid() -> tuple[fields.Distance, dict]:
         "rotation": _rotation_about_x(0.45),
     }
     ball = {
-        "solid": {"radius": jnp.float32(0.26)},
-        "position": jnp.array([0.12, 0.5, 0.1]),
+        "solid": {"radius": jnp.float32(0.3)},
+        "position": jnp.array([0.1, 0.56, 0.05]),
         "rotation": jnp.eye(3),
     }
     return distance, (ring, ball)
@@ -60,7 +61,7 @@ def albedo(x: np.ndarray) -> np.ndarray:
     return 0.45 + np.stack([0.35 * a, 0.2 * a * b + 0.12 * c, 0.3 * b], axis=1)
 
 
-def main(argv: list[str]) -> None:
+def main(argv: Sequence[str]) -> None:
     """Write the data set."""
     del argv
     write(Path(flags.FLAGS.output))
@@ -78,7 +79,7 @@ def write(folder: Path) -> None:
     _write_truth(folder / "truth.npz", distance, params)
 
 
-def photograph(distance: fields.Distance, params: dict, camera: Camera) -> np.ndarray:
+def photograph(distance: fields.Distance, params: Any, camera: Camera) -> np.ndarray:
     """The picture (H, W, 3), linear, of box pixels: a regular grid of SUPERSAMPLING² rays each."""
     height, width = camera.resolution
     grid = (np.stack(np.meshgrid(np.arange(width * SUPERSAMPLING), np.arange(height * SUPERSAMPLING)), -1) + 0.5) / (
@@ -95,9 +96,9 @@ def photograph(distance: fields.Distance, params: dict, camera: Camera) -> np.nd
 
 
 def _march(
-    distance: fields.Distance, params: dict, origin: np.ndarray, direction: np.ndarray
+    distance: fields.Distance, params: Any, origin: np.ndarray, direction: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Sphere tracing without any cleverness, in float64 steps: points (N, 3) reached and whether they lie on the surface."""
+    """Sphere tracing without any cleverness, in float64: points (N, 3) reached and whether they are on the surface."""
     leave = np.linalg.norm(origin) + 1.0
     t = np.full(len(direction), leave - 2.0)
     f = np.full(len(direction), np.inf)
@@ -111,19 +112,19 @@ def _march(
     return origin + t[:, None] * direction, (np.abs(f) < 1e-4) & (t < leave)
 
 
-def _padded(function: Callable, distance: fields.Distance, params: dict, x: np.ndarray) -> np.ndarray:
+def _padded(function: Callable, distance: fields.Distance, params: Any, x: np.ndarray) -> np.ndarray:
     """A batched function of points (N, 3), called with a power of two of them so that few shapes are compiled."""
     size = 1 << (len(x) - 1).bit_length()
     return np.asarray(function(distance, params, jnp.asarray(np.resize(x, (size, 3)), jnp.float32)))[: len(x)]
 
 
 @partial(jax.jit, static_argnums=0)
-def _values(distance: fields.Distance, params: dict, x: jax.Array) -> jax.Array:
+def _values(distance: fields.Distance, params: Any, x: jax.Array) -> jax.Array:
     return jax.vmap(partial(distance, params))(x)
 
 
 @partial(jax.jit, static_argnums=0)
-def _normals(distance: fields.Distance, params: dict, x: jax.Array) -> jax.Array:
+def _normals(distance: fields.Distance, params: Any, x: jax.Array) -> jax.Array:
     return jax.vmap(fields.gradient, in_axes=(None, None, 0))(distance, params, x)
 
 

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
-from absl import app, flags
+from absl import app, flags, logging
 
 
 class RunError(RuntimeError):
@@ -133,6 +133,8 @@ def run(main: Callable[[Sequence[str]], Any], argv: Sequence[str] | None = None)
     """
 
     def guarded(arguments: Sequence[str]) -> Any:
+        # JAX tells absl, at the level of information, of every accelerator that is not there.
+        logging.set_verbosity(logging.WARNING)
         try:
             return main(arguments)
         except (ValueError, FileNotFoundError, RunError) as error:

@@ -17,8 +17,8 @@ from sdfrepar.meshing import Mesh
 from sdfrepar.records import Image, Views
 from sdfrepar.rendering import Scene, render_image
 
-# Photographs whose borders are darker than this are taken to have a black background, and their silhouettes to be what is
-# brighter. The luminance is that of the pixel values as they are stored, sRGB.
+# Photographs whose borders are darker than this are taken to have a black background, and their silhouettes to be
+# what is brighter. The luminance is that of the pixel values as they are stored, sRGB.
 DARK = 0.05
 
 
@@ -34,7 +34,9 @@ class Outcome:
     def progress_picture(self, state: FitState) -> None:
         """Write the first held-out view as it looks now."""
         image = self._image(state.average, 0)
-        files.write_image(self._workdir / "images" / "progress" / f"step_{int(state.step):06d}.png", self._panels(image, 0))
+        files.write_image(
+            self._workdir / "images" / "progress" / f"step_{int(state.step):06d}.png", self._panels(image, 0)
+        )
 
     def write(self, state: FitState, *, seconds: float, seconds_per_step: float) -> dict[str, Any]:
         """Write images/, mesh.ply and metrics.json; returns the metrics."""
@@ -70,9 +72,7 @@ class Outcome:
         """Write the mesh and score it against `truth.npz`, if the data set has one."""
         world_from_scene = self._test.world_from_scene
         try:
-            mesh = meshing.extract(
-                self._scene.distance, params, self._config.mesh_resolution, components="all"
-            )
+            mesh = meshing.extract(self._scene.distance, params, self._config.mesh_resolution, components="all")
         except meshing.EmptyMeshError as error:
             print(f"no mesh: {error}")
             mesh = None
@@ -80,7 +80,10 @@ class Outcome:
             world = meshing.transform(mesh, world_from_scene)
             colours = np.asarray(_vertex_colours(self._scene, params, mesh))
             files.write_mesh(self._workdir / "mesh.ply", world.vertices, world.faces, colours, world.normals)
-            print(f"mesh.ply: {len(mesh.vertices)} vertices, watertight {mesh.watertight}, Euler number {mesh.euler_number}")
+            print(
+                f"mesh.ply: {len(mesh.vertices)} vertices, watertight {mesh.watertight}, "
+                f"Euler number {mesh.euler_number}"
+            )
         truth = self._data / "truth.npz"
         return score_shape(self._scene, params, mesh, world_from_scene, truth) if truth.exists() else {}
 
@@ -120,7 +123,10 @@ def score_shape(
         return scene.distance(params, scene_from_world[:3, :3] @ x + scene_from_world[:3, 3])
 
     values = meshing.sample_grid(in_world, params, resolution)
-    scores: dict[str, float | None] = {"iou": evaluation.occupancy_iou(values, np.where(inside, -1.0, 1.0)), "chamfer": None}
+    scores: dict[str, float | None] = {
+        "iou": evaluation.occupancy_iou(values, np.where(inside, -1.0, 1.0)),
+        "chamfer": None,
+    }
     if mesh is not None:
         world = meshing.transform(mesh, world_from_scene)
         points = evaluation.sample_surface(world.vertices, world.faces, len(surface_points), seed=0)
@@ -129,7 +135,7 @@ def score_shape(
 
 
 def _vertex_colours(scene: Scene, params: Any, mesh: Mesh) -> jax.Array:
-    """sRGB (V, 3) of the vertices, each seen from straight above."""
+    """Colours (V, 3), sRGB, of the vertices, each seen from straight above."""
 
     @jax.jit
     def colour(params: Any, x: jax.Array, n: jax.Array) -> jax.Array:

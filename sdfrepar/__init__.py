@@ -2,8 +2,8 @@
 
 The pipeline, one module a stage, each stage written for one ray:
 
-    Camera ─raygen─▶ Ray ─tracing─▶ Hit ─warping─▶ Warp ─shading─▶ Sample ─imaging─▶ Image ─losses─▶ scalar ─fitting─▶ params'
-                           ▲ observer (init, step): made by warping, handed over by rendering, folded by tracing
+    Camera ─raygen▶ Ray ─tracing▶ Hit ─warping▶ Warp ─shading▶ Sample ─imaging▶ Image ─losses▶ scalar ─fitting▶ params'
+                         ▲ observer (init, step): made by warping, handed over by rendering, folded by tracing
 
 Foundations   records, numerics, fields, networks
 Stages        cameras, raygen, tracing, warping, shading, imaging
@@ -11,10 +11,10 @@ Composition   rendering, losses, fitting
 Instruments   evaluation, meshing
 Edges         files, datasets, reports
 
-Notation      f distance, x point, u film position, V displacement of the film, θ parameters, n = ∂f/∂x, d direction,
-              t distance along the ray.
+Notation      f distance, x point, u film position, V displacement of the film, θ parameters, n = ∂f/∂x,
+              d direction, t distance along the ray.
 
-Papers        [B22] Bangaru et al., Differentiable Rendering of Neural SDFs through Reparameterization, SIGGRAPH Asia 2022
+Papers        [B22] Bangaru et al., Differentiable Rendering of Neural SDFs through Reparameterization, SIGGRAPH Asia 22
               [I20] Yariv et al., Multiview Neural Surface Reconstruction (IDR), NeurIPS 2020
               [D20] Liu et al., DIST: Rendering Deep Implicit SDFs with Differentiable Sphere Tracing, CVPR 2020
               [V22] Vicini et al., Differentiable Signed Distance Function Rendering, SIGGRAPH 2022
@@ -27,5 +27,5 @@ __version__ = "0.1.0"
 if _jax.__version__ in ("0.10.1", "0.10.2"):
     raise ImportError(
         f"jax {_jax.__version__} miscompiles chunked maps on the CPU, so that renderings come out silently wrong; "
-        "sdfrepar needs jax >= 0.9.2 other than 0.10.1 and 0.10.2: pip install 'jax==0.10.0' (Python 3.11) or a newer one."
+        "sdfrepar needs jax >= 0.9.2 but neither 0.10.1 nor 0.10.2: pip install 'jax==0.10.0', or 0.11 and newer."
     )

@@ -34,7 +34,7 @@ def torus(params: dict[str, jax.Array], x: jax.Array) -> jax.Array:
 
 
 def box(params: dict[str, jax.Array], x: jax.Array) -> jax.Array:
-    """Distance to an axis-aligned box with rounded edges; params: half_extent (3,) without the rounding, rounding ()."""
+    """Distance to an axis-aligned box with rounded edges; params: half_extent (3,) without the edges, rounding ()."""
     q = jnp.abs(x) - params["half_extent"]
     return safe_norm(jnp.maximum(q, 0.0)) + jnp.minimum(jnp.max(q), 0.0) - params["rounding"]
 

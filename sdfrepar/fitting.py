@@ -75,7 +75,7 @@ def gather_pixels(views: Views, levels: int) -> Pixels:
 
     Args:
         views: N pictures (H, W).
-        levels: levels at most; level l has pixels of width 2^l, and there are fewer where pictures would shrink below 8.
+        levels: levels at most; level l has pixels of width 2^l. Fewer where a picture would shrink below 8 pixels.
     """
     height, width = views.images.shape[1:3]
     levels = max(1, min(levels, (min(height, width) // 8).bit_length()))
@@ -109,9 +109,7 @@ def draw_pixels(
     level_key, place_key = jax.random.split(key)
     levels = pixels.first.shape[0]
     favoured = (levels - 1) * jnp.maximum(1.0 - progress / config.descent, 0.0)
-    level = jax.random.categorical(
-        level_key, -jnp.abs(jnp.arange(levels) - favoured), shape=(config.pixels,)
-    )
+    level = jax.random.categorical(level_key, -jnp.abs(jnp.arange(levels) - favoured), shape=(config.pixels,))
     rows, columns = pixels.rows[level], pixels.columns[level]
     per_view = rows * columns
     views = pixels.cameras.position.shape[0]
@@ -155,7 +153,13 @@ def start(config: FitConfig, params: Any) -> FitState:
 
 
 def objective(
-    scene: Scene, render_config: RenderConfig, config: FitConfig, params: Any, pixels: Pixels, progress: jax.Array, *,
+    scene: Scene,
+    render_config: RenderConfig,
+    config: FitConfig,
+    params: Any,
+    pixels: Pixels,
+    progress: jax.Array,
+    *,
     key: jax.Array,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """The weighted sum of the terms on one random batch, and its measurements."""
@@ -198,14 +202,19 @@ def eikonal_points(config: FitConfig, near: jax.Array, *, key: jax.Array) -> jax
 def make_step(
     scene: Scene, render_config: RenderConfig, config: FitConfig
 ) -> Callable[[FitState, Pixels, jax.Array], tuple[FitState, dict[str, jax.Array]]]:
-    """One jitted step (state, pixels, run_key) -> (state, metrics). The batch is a function of run key and step alone."""
+    """One jitted step (state, pixels, key) -> (state, metrics). The batch depends on the key and the step alone."""
     optimiser = make_optimiser(config)
 
     @functools.partial(jax.jit, donate_argnums=0)
     def step(state: FitState, pixels: Pixels, key: jax.Array) -> tuple[FitState, dict[str, jax.Array]]:
         def loss(params: Any) -> tuple[jax.Array, dict[str, jax.Array]]:
             return objective(
-                scene, render_config, config, params, pixels, state.step / config.steps,
+                scene,
+                render_config,
+                config,
+                params,
+                pixels,
+                state.step / config.steps,
                 key=jax.random.fold_in(key, state.step),
             )
 

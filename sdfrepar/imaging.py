@@ -33,7 +33,7 @@ def tent_positions(key: jax.Array, centre: jax.Array, width: jax.Array, per_side
 
 
 def tent_pixel(samples: Sample, centre: jax.Array, width: jax.Array, baseline: jax.Array) -> jax.Array:
-    """The value of a tent pixel from samples placed by `tent_positions`: the mean of eq. (1) over the samples.
+    """The value of a tent pixel from samples placed by `tent_positions`: the mean of E over them.
 
         E(u) = k(T - c) (L - b) det ∂T/∂u + b,    T = u + V                    after [B22 eq. 3]
 

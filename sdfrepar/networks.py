@@ -33,7 +33,7 @@ class NetworkConfig:
     point_octaves: int = 4
     """Octaves of positional encoding of the point in the radiance network."""
     view_dependent: bool = False
-    """Whether radiance changes with the viewing direction; where it need not, it had better not: it can hide any shape."""
+    """Whether radiance changes with the viewing direction. Where it need not, it should not: it can hide any shape."""
     view_octaves: int = 2
     """Octaves of positional encoding of the viewing direction."""
     initial_radius: float = 0.5
@@ -45,8 +45,8 @@ class NetworkConfig:
         """Refuse what cannot work."""
         if not 0 <= self.sdf_skip < self.sdf_depth:
             raise ValueError(
-                f"network.sdf_skip is {self.sdf_skip}; it names one of the {self.sdf_depth} hidden layers after the first, "
-                "1 to sdf_depth - 1, or 0 for none."
+                f"network.sdf_skip is {self.sdf_skip}; it names one of the {self.sdf_depth} hidden layers "
+                "after the first, 1 to sdf_depth - 1, or 0 for none."
             )
         if not 0 < self.initial_radius < 1:
             raise ValueError(
@@ -57,7 +57,7 @@ class NetworkConfig:
 def encode(x: jax.Array, octaves: int) -> jax.Array:
     """Positional encoding (n (1 + 2 octaves),) of x (n,): x, sin 2^k x, cos 2^k x.
 
-    Each octave comes from the one below by the double-angle formulas, which cost two products where a sine costs twenty.
+    Each octave comes from the one below by the double-angle formulas: two products where a sine costs twenty.
     """
     parts = [x]
     sine, cosine = jnp.sin(x), jnp.cos(x)
@@ -83,7 +83,7 @@ def _softplus_jvp(primals: tuple[jax.Array, float], tangents: tuple[jax.Array, A
 
 
 class SDFNetwork(nn.Module):
-    """x (3,) to distance () and features (F,): softplus layers, started as a sphere ([I20]'s geometric initialisation)."""
+    """x (3,) to distance () and features (F,): softplus layers, started as a sphere [I20]."""
 
     config: NetworkConfig
 
@@ -135,7 +135,7 @@ def scene(config: NetworkConfig) -> Scene:
 
     def surface_radiance(params: Any, x: jax.Array, normal: jax.Array, direction: jax.Array) -> jax.Array:
         features = sdf.apply(params["sdf"], x)[1]
-        return radiance.apply(params["radiance"], x, normal, direction, features)
+        return jnp.asarray(radiance.apply(params["radiance"], x, normal, direction, features))
 
     def background(params: Any, direction: jax.Array) -> jax.Array:
         del direction

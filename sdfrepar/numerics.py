@@ -29,7 +29,7 @@ def safe_normalize(v: jax.Array) -> jax.Array:
 
 
 def safe_divide(a: jax.Array, b: jax.Array) -> jax.Array:
-    """a / b, and 0 where b = 0.
+    """The quotient a / b, and 0 where b = 0.
 
     Gradient: that of a / b, and 0 where b = 0.
     """

@@ -19,7 +19,7 @@ def ray_through(camera: Camera, u: jax.Array) -> Ray:
     """
     direction = cameras.unproject(camera, u)
     differential = jax.jacfwd(cameras.unproject, argnums=1)(camera, u)
-    # A start that is the same for every ray of a camera needs no derivative in u, and costs the march one step at most.
+    # A start that is the same for every ray of a camera needs no derivative in u; it costs the march one step at most.
     near = jnp.maximum(jnp.sqrt(camera.position @ camera.position) - 1.0, 0.0)
     return Ray(
         origin=camera.position,
@@ -31,7 +31,7 @@ def ray_through(camera: Camera, u: jax.Array) -> Ray:
 
 
 def _exit_of_unit_sphere(origin: jax.Array, direction: jax.Array) -> jax.Array:
-    """Where a line leaves the unit sphere, () scene units; -inf where it misses. Detached: it bounds, it is not seen."""
+    """Where a line leaves the unit sphere, (); -inf where it misses. Detached: it bounds, it is not seen."""
     origin, direction = jax.lax.stop_gradient((origin, direction))
     middle = -(origin @ direction)
     half_chord_squared = 1.0 - (origin @ origin - middle**2)

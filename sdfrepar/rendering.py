@@ -19,7 +19,6 @@ from sdfrepar.records import Camera, Hit, Image, Ray, Sample, Status, Warp
 from sdfrepar.tracing import TraceConfig
 from sdfrepar.warping import WarpConfig
 
-
 # Rounds after which rays are left as they are. Every round takes the rays that did not fit into the one before, so the
 # first number only has to exceed 1 / unfinished_share; each settling round takes a ray past one more grazing approach.
 _MARCHING_ROUNDS = 8
@@ -77,7 +76,7 @@ def sample_film(
     Returns:
         S samples, and measurements of the work: see `_statistics`.
 
-    Gradient: with "velocity", that of eq. (1) once `imaging` has turned the samples into pixels.
+    Gradient: with "velocity", that of the film once `imaging` has turned the samples into pixels.
     """
     rays = jax.vmap(raygen.ray_through)(camera, u)
     hits, grazing = trace_rays(scene.distance, config, params, rays)
@@ -113,14 +112,14 @@ def render_pixels(
         camera: P cameras, one a pixel.
         centre: (P, 2) pixels.
         width: (P,) pixels of the full-resolution image.
-        baseline: (P, 3) the control variate b of eq. (1), linear: any guess of the pixel that does not depend on the
-            samples drawn here; half way between the colours that meet in the pixel is best.
+        baseline: (P, 3) the control variate b of `imaging.tent_pixel`, linear: any guess of the pixel that does not
+            depend on the samples drawn here; half way between the colours that meet in the pixel is best.
         key: random key.
 
     Returns:
         (P, 3) linear radiance, the (P, S) samples behind it, and measurements of the work.
 
-    Gradient: in `params`, unbiased with "velocity" but for the tracer's verdicts; without the silhouettes with "interior".
+    Gradient: in `params`. Unbiased with "velocity" but for the tracer's verdicts; without silhouettes with "interior".
     """
     pixels, per_pixel = centre.shape[0], config.samples_per_side**2
     jitter_key, band_key = jax.random.split(key)
@@ -283,7 +282,7 @@ def _in_rounds(
     rays: Ray,
     state: Any,
 ) -> Any:
-    """Apply `work` to the wanted rays, gathered in a buffer of a fixed size, again until none is left or `rounds` are over."""
+    """Apply `work` to the wanted rays, gathered in a buffer of fixed size, until none is left or `rounds` are over."""
     size = rays.near.shape[0]
     capacity = _capacity(share, size)
 
@@ -316,7 +315,7 @@ def _with_steps(config: TraceConfig, steps: int) -> TraceConfig:
 
 
 def _statistics(config: RenderConfig, hits: Hit, in_band: jax.Array) -> dict[str, jax.Array]:
-    """Shares of all samples: hits, undecided rays, samples in the band, and the fill of the band's buffer; mean queries."""
+    """Shares of all samples: hits, undecided rays, the band; the fill of the band's buffer; mean queries a ray."""
     size = in_band.shape[0]
     return {
         "hit_rate": jnp.mean(hits.status == Status.HIT),

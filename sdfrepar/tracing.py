@@ -107,7 +107,7 @@ def refine(distance: Distance, config: TraceConfig, params: Any, ray: Ray, hit: 
     """Settle an undecided ray: solve for the surface, or for the closest approach, with a local parabola.
 
     A ray that grazes the surface at distance δ takes O(1/√δ) sphere-tracing steps to pass. Along the ray the field is
-    there close to a parabola, whose root, if it has one, is the hit, and whose vertex otherwise is the closest approach.
+    close to a parabola there, whose root, if any, is the hit, and whose vertex is the closest approach otherwise.
     A few such steps converge to either; the sign of the field at the vertex is the verdict.
 
     Returns:

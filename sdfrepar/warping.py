@@ -3,10 +3,11 @@
 The silhouette's motion under θ is spread over the film around it by a weighted mean of the motions of the points that
 the march visited,
 
-    V(u; θ) = Σ_i a_i(u) h_i,   h_i = f(x_i; θ) - f(x_i; θ₀),   a_i = -φ ŵ_i P_i n_i / |n_i|²               (3) [B22 eq. 5, 11-13]
+    V(u; θ) = Σ_i a_i(u) h_i,   h_i = f(x_i; θ) - f(x_i; θ₀),   a_i = -φ ŵ_i P_i n_i / |n_i|²    [B22 eq. 5, 11-13]
 
-whose coefficients a_i are free of θ. So div V = Σ (∇_u·a_i) h_i + D_{e_i} h_i with e_i = Σ_c a_ic ∂x_i/∂u_c: all that knows θ
-is the field and one directional derivative of it at each kept point, and the rest is computed forward, without a tape.
+whose coefficients a_i are free of θ. So div V = Σ (∇_u·a_i) h_i + D_{e_i} h_i with e_i = Σ_c a_ic ∂x_i/∂u_c: all that
+knows θ is the field and one directional derivative of it at each kept point; the rest is computed forward, without a
+tape.
 """
 
 from collections.abc import Callable
@@ -20,8 +21,8 @@ from sdfrepar.fields import Distance, gradient
 from sdfrepar.numerics import away_from_zero, bump, safe_divide, tangent_of
 from sdfrepar.records import Camera, Ray, Warp
 
-# The closest approach that a point of slope s = n·d foretells differs from its |f| by s²/2 over the curvature along the
-# ray. This is the radius of curvature taken for it, scene units; it only sets how wide the band is inside the silhouette.
+# The closest approach that a point of slope s = n·d foretells differs from its |f| by s²/2 over the curvature along
+# the ray. This is the radius of curvature taken for it, scene units; it only sets how wide the band is on the inside.
 _BAND_RADIUS = 0.5
 
 # The logarithm of no weight at all: finite, so that a ray without any point has a difference of logarithms.
@@ -119,7 +120,7 @@ def velocity(
     u: jax.Array,
     width: jax.Array,
 ) -> Warp:
-    """The velocity warp at one film position, eq. (3) [B22 eq. 11-14].
+    """The velocity warp at one film position, [B22 eq. 11-14].
 
     Args:
         distance: the field.
@@ -188,7 +189,7 @@ def _kept_points(
     x = ray.origin + t[:, None] * ray.direction
     n = jax.vmap(gradient, in_axes=(None, None, 0))(distance, params, x)
 
-    # Of δ_i = -h_i n_i / |n_i|², the film sees P_i δ_i: the pseudo-inverse of ∂x/∂u at fixed t, which is t ∂d/∂u.   (2) [B22 eq. 5]
+    # Of δ_i = -h_i n_i / |n_i|² the film sees P_i δ_i: the pseudo-inverse of ∂x/∂u at fixed t, t ∂d/∂u.   [B22 eq. 5]
     differential = ray.differential
     pseudo_inverse = jnp.linalg.inv(differential.T @ differential) @ differential.T
     on_film = (n / jnp.maximum(jnp.sum(n**2, axis=1), 1e-6)[:, None]) @ pseudo_inverse.T / t[:, None]

@@ -36,7 +36,11 @@ def shaded(distance: Distance) -> Scene:
 def camera_at(position: tuple[float, float, float], resolution: tuple[int, int], field_of_view: float = 0.7) -> Camera:
     """A camera at `position` that looks at the origin."""
     return cameras.look_at(
-        jnp.array(position), jnp.zeros(3), jnp.array([0.0, 1.0, 0.0]), field_of_view=field_of_view, resolution=resolution
+        jnp.array(position),
+        jnp.zeros(3),
+        jnp.array([0.0, 1.0, 0.0]),
+        field_of_view=field_of_view,
+        resolution=resolution,
     )
 
 

@@ -59,12 +59,15 @@ def test_a_tent_pixel_is_a_blurred_box_pixel():
     many = replace(CONFIG, samples_per_side=8)
     tent = np.asarray(pixels(many)[0])[:, 0].reshape(24, 24)
     fine = scenes.camera_at((1.2, 1.6, -2.0), (24 * 8, 24 * 8))
-    box = np.asarray(jax.jit(partial(render_image, SCENE, replace(CONFIG, samples_per_side=1)))(TORUS, fine).radiance)[..., 0]
+    box = np.asarray(jax.jit(partial(render_image, SCENE, replace(CONFIG, samples_per_side=1)))(TORUS, fine).radiance)[
+        ..., 0
+    ]
     offset = (np.arange(16) + 0.5) / 8 - 1
     weight = (1 - np.abs(offset)) / 8
     padded = np.pad(box, 4, mode="edge")
     rows = np.stack([np.tensordot(weight, padded[8 * i : 8 * i + 16], axes=(0, 0)) for i in range(24)])
     expected = np.stack([rows[:, 8 * j : 8 * j + 16] @ weight for j in range(24)], axis=1)
-    # The tent estimate of 64 stratified samples has noise of about 1 % in pixels that an edge crosses.
-    assert np.abs(tent - expected).mean() < 0.003
-    assert np.abs(tent - expected).max() < 0.08
+    # 64 stratified samples of kernel times contrast: noise of 1 % of a pixel, no bias.
+    assert np.abs(tent - expected).mean() < 0.008
+    assert np.abs(tent - expected).max() < 0.1
+    assert abs((tent - expected).mean()) < 0.0005

@@ -48,7 +48,9 @@ def nested(config, params, camera, u):
     return jax.jacrev(displacement, argnums=1)(u, params), jax.grad(divergence)(params)
 
 
-@pytest.mark.parametrize("config", [WarpConfig(), WarpConfig(top_k=20, band=float("inf"), gamma=3.0)], ids=["band", "all"])
+@pytest.mark.parametrize(
+    "config", [WarpConfig(), WarpConfig(top_k=20, band=float("inf"), gamma=3.0)], ids=["band", "all"]
+)
 def test_linear_form_equals_the_nested_one(x64, config):
     """To 1e-6 relative in float64: the two are the same derivative, taken in another order."""
     camera = scenes.camera_at(CAMERA, (32, 32))
@@ -71,16 +73,16 @@ def test_value_is_zero():
     camera = scenes.camera_at(CAMERA, (32, 32))
     params = jax.tree.map(jnp.asarray, TORUS)
     u = grazing_positions(camera, params)
-    warp = jax.vmap(
-        lambda u: warping.velocity(fields.torus, WarpConfig(), march, params, camera, u, jnp.ones(()))
-    )(u)
+    warp = jax.vmap(lambda u: warping.velocity(fields.torus, WarpConfig(), march, params, camera, u, jnp.ones(())))(u)
     assert not np.any(warp.displacement) and not np.any(warp.divergence)
 
 
 def test_weights_vanish_where_points_enter():
     """The lightest kept point weighs nothing [B22 eq. 14], weights sum to 1, and γ = 10 does not overflow."""
     path = warping.Path(
-        t=jnp.array([1.0, 1.5, 1.7, 1.8, 1.8, 1.8]), f=jnp.array([0.5, 0.2, 0.1, 1e-7, 1e-7, 1e-7]), count=jnp.asarray(4)
+        t=jnp.array([1.0, 1.5, 1.7, 1.8, 1.8, 1.8]),
+        f=jnp.array([0.5, 0.2, 0.1, 1e-7, 1e-7, 1e-7]),
+        count=jnp.asarray(4),
     )
     weight, kept = warping._top_weights(WarpConfig(top_k=3, gamma=10.0), path, warping._path_slopes(path))
     assert set(np.asarray(kept)) == {1, 2, 3}

@@ -1,0 +1,61 @@
+"""The terms of the objective against closed forms."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sdfrepar import evaluation, fields, files, losses
+
+POINTS = np.random.default_rng(0).uniform(-1, 1, (32, 3)).astype(np.float32)
+SPHERE = {"radius": jnp.float32(0.5)}
+
+
+def colours(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).random((40, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.0, 0.4, 2.5])
+def test_eikonal_of_a_scaled_distance(scale):
+    scaled = lambda params, x: scale * fields.sphere(params, x)  # noqa: E731
+    # Unit lengths are right to a few 1e-7.
+    assert float(losses.eikonal(scaled, SPHERE, POINTS)) == pytest.approx((scale - 1) ** 2, abs=2e-6)
+
+
+def test_eikonal_is_a_mean_over_points():
+    # |∂f/∂x| = 2 |x|.
+    squared = lambda params, x: x @ x  # noqa: E731
+    expected = np.mean((2 * np.linalg.norm(POINTS.astype(np.float64), axis=1) - 1) ** 2)
+    assert float(losses.eikonal(squared, SPHERE, POINTS)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_eikonal_has_a_finite_slope_where_the_field_is_flat():
+    field = lambda scale, x: scale * (x @ x)  # noqa: E731
+    slope = jax.grad(lambda scale: losses.eikonal(field, scale, jnp.zeros((2, 3))))(1.0)
+    assert float(slope) == 0.0
+
+
+def test_photometric_is_the_mean_absolute_difference_in_srgb():
+    rendered, target = colours(1), colours(2)
+    expected = np.mean(np.abs(files.encode_srgb(rendered) - files.encode_srgb(target)))
+    assert float(losses.photometric(rendered, target)) == pytest.approx(expected, rel=1e-5)
+    assert float(losses.photometric(target, target)) == 0.0
+
+
+def test_photometric_goes_on_below_zero():
+    rendered = jnp.full((4, 3), -0.01)
+    value, slope = jax.value_and_grad(losses.photometric)(rendered, jnp.zeros((4, 3)))
+    assert float(value) == pytest.approx(0.1292, rel=1e-6)
+    np.testing.assert_allclose(slope, -12.92 / 12, rtol=1e-6)
+
+
+def test_psnr_of_is_the_score_of_clipped_pictures():
+    rendered, target = 1.6 * colours(1) - 0.3, colours(2)
+    assert rendered.min() < 0 and rendered.max() > 1
+    expected = evaluation.psnr(files.encode_srgb(np.clip(rendered, 0, 1)), files.encode_srgb(target))
+    # Sums of float32: 1e-4 dB.
+    assert float(losses.psnr_of(rendered, target)) == pytest.approx(expected, abs=1e-4)
+
+
+def test_psnr_of_equal_pictures_is_finite():
+    assert float(losses.psnr_of(colours(1), colours(1))) == pytest.approx(120.0, abs=1e-3)
