@@ -34,8 +34,8 @@ PRESETS = {
         network=NetworkConfig(sdf_width=64, sdf_depth=4, sdf_skip=2, features=32, radiance_width=64, radiance_depth=2),
         render=RenderConfig(
             samples_per_side=2,
-            first_steps=12,
-            trace=TraceConfig(max_steps=24),
+            first_steps=8,
+            trace=TraceConfig(max_steps=16),
             warp=WarpConfig(top_k=6),
         ),
         fit=FitConfig(steps=5000, pixels=512),

@@ -3,16 +3,16 @@
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
 
-from sdfrepar import imaging, losses
+from sdfrepar import imaging, losses, raygen
 from sdfrepar.records import Camera, Status, Views
-from sdfrepar.rendering import RenderConfig, Scene, render_pixels
+from sdfrepar.rendering import RenderConfig, Scene, approach_rays, render_pixels
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,13 @@ class FitConfig:
     steps: int = 2000
     pixels: int = 512
     """Pixels a step, from all views and levels."""
+    candidates: int = 4
+    """Of this many pixels, drawn evenly, one is kept; silhouettes are preferred. 1 keeps all."""
+    preference: float = 8.0
+    """How many times more likely a pixel near a silhouette is kept than another; its loss is weighted down by as much."""
     levels: int = 8
     """Levels of the image pyramid at most; the coarsest keeps 8 pixels a side."""
-    descent: float = 0.5
+    descent: float = 0.25
     """Share of the steps over which the sampling moves from the coarsest level to the finest."""
     shape_rate: float = 5e-4
     """Learning rate of the field; a fast one loses the surface before the colours are learnt."""
@@ -92,33 +96,63 @@ def gather_pixels(views: Views, levels: int) -> Pixels:
     )
 
 
-def draw_pixels(
-    config: FitConfig, pixels: Pixels, progress: jax.Array, *, key: jax.Array
-) -> tuple[Camera, jax.Array, jax.Array, jax.Array]:
-    """A batch of pixels: levels by the schedule, views and places evenly.
+class Batch(NamedTuple):
+    """Pixels to look at in one step; leading axis P."""
+
+    camera: Camera
+    centre: jax.Array  # (P, 2) pixels of the full-resolution image
+    width: jax.Array  # (P,) likewise
+    colour: jax.Array  # (P, 3) linear
+    weight: jax.Array  # (P,) of the pixel's loss, 1 on average
+
+
+def draw_pixels(config: FitConfig, pixels: Pixels, progress: jax.Array, *, key: jax.Array) -> Batch:
+    """Candidates for a batch, `config.candidates` times as many as it will have.
+
+    Levels follow the schedule; views and places are drawn evenly.
 
     Args:
         config: batch size and schedule.
         pixels: where from.
         progress: () share of the steps done.
         key: random key.
-
-    Returns:
-        Cameras (P leading), centres (P, 2) and widths (P,) in full-resolution pixels, colours (P, 3) linear.
     """
     level_key, place_key = jax.random.split(key)
+    count = config.pixels * config.candidates
     levels = pixels.first.shape[0]
     favoured = (levels - 1) * jnp.maximum(1.0 - progress / config.descent, 0.0)
-    level = jax.random.categorical(level_key, -jnp.abs(jnp.arange(levels) - favoured), shape=(config.pixels,))
+    level = jax.random.categorical(level_key, -jnp.abs(jnp.arange(levels) - favoured), shape=(count,))
     rows, columns = pixels.rows[level], pixels.columns[level]
     per_view = rows * columns
     views = pixels.cameras.position.shape[0]
-    place = jax.random.randint(place_key, (config.pixels,), 0, views * per_view)
+    place = jax.random.randint(place_key, (count,), 0, views * per_view)
     view, in_view = place // per_view, place % per_view
     width = 2.0 ** level.astype(jnp.float32)
     centre = width[:, None] * (jnp.stack([in_view % columns, in_view // columns], axis=-1) + 0.5)
     camera = jax.tree.map(lambda c: c[view], pixels.cameras)
-    return camera, centre, width, pixels.colour[pixels.first[level] + place]
+    return Batch(camera, centre, width, pixels.colour[pixels.first[level] + place], jnp.ones(count))
+
+
+def prefer_silhouettes(
+    scene: Scene, render_config: RenderConfig, config: FitConfig, params: Any, drawn: Batch, *, key: jax.Array
+) -> Batch:
+    """The batch kept of the candidates: pixels near the silhouettes of the present shape more often, with less weight.
+
+    Few pixels see a silhouette, and they carry the shape; one ray through the centre of each candidate tells. Candidates
+    are resampled systematically in proportion to their preference, so that the weighted loss keeps its mean.
+
+    Gradient: none; the choice is detached.
+    """
+    if config.candidates == 1:
+        return drawn
+    rays = jax.vmap(raygen.ray_through)(drawn.camera, drawn.centre)
+    _, (grazing, _, _) = approach_rays(scene.distance, render_config, jax.lax.stop_gradient(params), rays)
+    preference = jnp.where(grazing / drawn.width < render_config.warp.band, config.preference, 1.0)
+    share = jnp.cumsum(preference) / jnp.sum(preference)
+    ticks = (jnp.arange(config.pixels) + jax.random.uniform(key)) / config.pixels
+    kept = jnp.minimum(jnp.searchsorted(share, ticks), share.shape[0] - 1)
+    batch = jax.tree.map(lambda leaf: leaf[kept], drawn)
+    return batch._replace(weight=jnp.mean(preference) / preference[kept])
 
 
 def make_optimiser(config: FitConfig) -> optax.GradientTransformation:
@@ -163,16 +197,17 @@ def objective(
     key: jax.Array,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """The weighted sum of the terms on one random batch, and its measurements."""
-    pixel_key, render_key, point_key = jax.random.split(key, 3)
-    camera, centre, width, target = draw_pixels(config, pixels, progress, key=pixel_key)
+    pixel_key, choice_key, render_key, point_key = jax.random.split(key, 4)
+    candidates = draw_pixels(config, pixels, progress, key=pixel_key)
+    batch = prefer_silhouettes(scene, render_config, config, params, candidates, key=choice_key)
     # The photograph itself is the control variate: a guess of the pixel that no sample of ours has touched.
     rendered, samples, statistics = render_pixels(
-        scene, render_config, params, camera, centre, width, target, key=render_key
+        scene, render_config, params, batch.camera, batch.centre, batch.width, batch.colour, key=render_key
     )
     hit_points = samples.point.reshape(-1, 3)[: config.eikonal_points]
     points = eikonal_points(config, hit_points, key=point_key)
     terms = {
-        "photometric": losses.photometric(rendered, target),
+        "photometric": losses.photometric(rendered, batch.colour, batch.weight),
         "eikonal": losses.eikonal(scene.distance, params, points),
     }
     loss = terms["photometric"] + config.eikonal_weight * terms["eikonal"]
@@ -182,7 +217,7 @@ def objective(
         **{f"loss/{name}": value for name, value in terms.items()},
         **statistics,
         "hits": hits,
-        "psnr": losses.psnr_of(rendered, target),
+        "psnr": losses.psnr_of(rendered, batch.colour),
     }
     return loss, metrics
 

@@ -29,7 +29,7 @@ def tent_positions(key: jax.Array, centre: jax.Array, width: jax.Array, per_side
     Returns:
         (per_side², 2) positions, uniform over the square of side 2 `width` around the centre.
     """
-    return centre + width * (2.0 * stratified(key, per_side) - 1.0)
+    return centre[None] + width * (2.0 * stratified(key, per_side) - 1.0)
 
 
 def tent_pixel(samples: Sample, centre: jax.Array, width: jax.Array, baseline: jax.Array) -> jax.Array:

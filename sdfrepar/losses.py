@@ -10,12 +10,16 @@ from sdfrepar.imaging import srgb_from_linear
 from sdfrepar.numerics import safe_norm
 
 
-def photometric(rendered: jax.Array, target: jax.Array) -> jax.Array:
-    """Mean absolute difference of pixels (P, 3), linear, compared on the sRGB scale, as [B22 §3.5] compares pictures.
+def photometric(rendered: jax.Array, target: jax.Array, weight: jax.Array) -> jax.Array:
+    """Weighted mean absolute difference of pixels, compared on the sRGB scale, as [B22 §3.5] compares pictures.
 
-    Rendered values below zero, which a control variate can cause, follow the curve's linear toe.
+    Args:
+        rendered: (P, 3) linear; values below zero, which a control variate can cause, follow the curve's linear toe.
+        target: (P, 3) linear.
+        weight: (P,) 1 on average.
     """
-    return jnp.mean(jnp.abs(srgb_from_linear(rendered) - srgb_from_linear(target)))
+    difference = jnp.abs(srgb_from_linear(rendered) - srgb_from_linear(target))
+    return jnp.mean(weight[:, None] * difference)
 
 
 def eikonal(distance: Distance, params: Any, points: jax.Array) -> jax.Array:

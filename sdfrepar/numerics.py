@@ -6,12 +6,13 @@ import jax.numpy as jnp
 # Squared lengths below this have no direction. It is far above the smallest normal float32 (1e-38), so that its inverse
 # and the square of its inverse root stay finite in the second derivatives that warping takes.
 _TINY_SQUARE = 1e-20
+_TINY = 1e-18
 
 
 def safe_norm(v: jax.Array) -> jax.Array:
-    """The length of `v` (n,); 0 at the zero vector.
+    """The length of `v` (n,); 0 where it is below 1e-10.
 
-    Gradient: v / |v|, and 0 instead of NaN at the zero vector.
+    Gradient: v / |v|, and 0 instead of NaN where the length is below 1e-10.
     """
     square = v @ v
     vanishes = square < _TINY_SQUARE
@@ -19,9 +20,9 @@ def safe_norm(v: jax.Array) -> jax.Array:
 
 
 def safe_normalize(v: jax.Array) -> jax.Array:
-    """`v` (n,) over its length; the zero vector stays zero.
+    """`v` (n,) over its length; 0 where that is below 1e-10.
 
-    Gradient: that of v / |v|, and 0 at the zero vector.
+    Gradient: that of v / |v|, and 0 where the length is below 1e-10.
     """
     square = v @ v
     vanishes = square < _TINY_SQUARE
@@ -29,11 +30,11 @@ def safe_normalize(v: jax.Array) -> jax.Array:
 
 
 def safe_divide(a: jax.Array, b: jax.Array) -> jax.Array:
-    """The quotient a / b, and 0 where b = 0.
+    """The quotient a / b, and 0 where |b| < 1e-18, whose square float32 could not hold.
 
-    Gradient: that of a / b, and 0 where b = 0.
+    Gradient: that of a / b, and 0 where |b| < 1e-18.
     """
-    vanishes = b == 0
+    vanishes = jnp.abs(b) < _TINY
     return jnp.where(vanishes, 0.0, a / jnp.where(vanishes, 1.0, b))
 
 
@@ -42,7 +43,7 @@ def away_from_zero(x: jax.Array, floor: float) -> jax.Array:
 
     Gradient: 1 where |x| > floor, 0 elsewhere.
     """
-    return jnp.where(x < 0, jnp.minimum(x, -floor), jnp.maximum(x, floor))
+    return jnp.where(jnp.abs(x) > floor, x, jnp.where(x < 0, -floor, floor))
 
 
 def tangent_of(x: jax.Array) -> jax.Array:

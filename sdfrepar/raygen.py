@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from sdfrepar import cameras
+from sdfrepar.numerics import safe_norm
 from sdfrepar.records import Camera, Ray
 
 
@@ -20,7 +21,7 @@ def ray_through(camera: Camera, u: jax.Array) -> Ray:
     direction = cameras.unproject(camera, u)
     differential = jax.jacfwd(cameras.unproject, argnums=1)(camera, u)
     # A start that is the same for every ray of a camera needs no derivative in u; it costs the march one step at most.
-    near = jnp.maximum(jnp.sqrt(camera.position @ camera.position) - 1.0, 0.0)
+    near = jnp.maximum(safe_norm(camera.position) - 1.0, 0.0)
     return Ray(
         origin=camera.position,
         direction=direction,

@@ -19,10 +19,12 @@ from sdfrepar.records import Camera, Hit, Image, Ray, Sample, Status, Warp
 from sdfrepar.tracing import TraceConfig
 from sdfrepar.warping import WarpConfig
 
-# Rounds after which rays are left as they are. Every round takes the rays that did not fit into the one before, so the
-# first number only has to exceed 1 / unfinished_share; each settling round takes a ray past one more grazing approach.
-_MARCHING_ROUNDS = 8
-_SETTLING_ROUNDS = 8
+# Rounds after which rays are left as they are. A round takes what did not fit into the one before, so the first number
+# only has to exceed 1 / unfinished_share; a settling round takes its rays past one grazing approach each.
+_MARCHING_ROUNDS = 16
+_SETTLING_ROUNDS = 24
+
+_CLOSEST = tracing.Observer(warping.closest_init, warping.closest_step)
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,11 @@ class RenderConfig:
     """velocity: silhouettes included [B22]; interior: implicit differentiation at the hit alone [I20], biased."""
     samples_per_side: int = 2
     """Each pixel is sampled in this many strata a side."""
-    first_steps: int = 16
+    first_steps: int = 12
     """Marching steps that every ray makes before the unfinished ones are gathered."""
-    unfinished_share: float = 0.5
-    """Room for the rays that march on, as a share of all."""
-    undecided_share: float = 0.25
+    unfinished_share: float = 0.25
+    """Room for the rays that march on, as a share of all; what does not fit takes another round."""
+    undecided_share: float = 0.0625
     """Room for the rays that are settled by refinement, as a share of all."""
     band_share: float = 0.25
     """Room for the samples near silhouettes, as a share of all; beyond it a random subset stands for the rest."""
@@ -171,6 +173,17 @@ def render_image(scene: Scene, config: RenderConfig, params: Any, camera: Camera
     return _box_pixels(film, height, width, side)
 
 
+def approach_rays(
+    distance: Distance, config: RenderConfig, params: Any, rays: Ray
+) -> tuple[Hit, tuple[jax.Array, jax.Array, jax.Array]]:
+    """The first `config.first_steps` of many marches: S hits, some undecided, and the state of `warping.closest_step`.
+
+    The first entry of that state is (S,) how close each ray has come to a silhouette so far, pixels.
+    """
+    config_of_first = replace(config.trace, max_steps=config.first_steps)
+    return jax.vmap(lambda ray: tracing.trace(distance, config_of_first, params, ray, _CLOSEST))(rays)
+
+
 def trace_rays(distance: Distance, config: RenderConfig, params: Any, rays: Ray) -> tuple[Hit, jax.Array]:
     """March many rays, the unfinished and then the undecided ones in smaller buffers.
 
@@ -178,16 +191,13 @@ def trace_rays(distance: Distance, config: RenderConfig, params: Any, rays: Ray)
         S decided hits, and (S,) how close each came to a silhouette on its way, pixels.
     """
     params = jax.lax.stop_gradient(params)
-    observer = tracing.Observer(warping.closest_init, warping.closest_step)
-    first = _with_steps(config.trace, config.first_steps)
-    rest = _with_steps(config.trace, max(config.trace.max_steps - config.first_steps, 1))
 
     def march_on(ray: Ray, state: tuple[Hit, Any]) -> tuple[Hit, Any]:
-        return tracing.resume(distance, rest, params, ray, state, observer)
+        return tracing.resume(distance, config.trace, params, ray, state, _CLOSEST)
 
     def settle(ray: Ray, state: tuple[Hit, Any]) -> tuple[Hit, Any]:
         hit = tracing.refine(distance, config.trace, params, ray, state[0])
-        return tracing.resume(distance, config.trace, params, ray, (hit, state[1]), observer)
+        return tracing.resume(distance, config.trace, params, ray, (hit, state[1]), _CLOSEST)
 
     def unfinished(state: tuple[Hit, Any]) -> jax.Array:
         return undecided(state) & (state[0].queries < config.trace.max_steps)
@@ -195,7 +205,7 @@ def trace_rays(distance: Distance, config: RenderConfig, params: Any, rays: Ray)
     def undecided(state: tuple[Hit, Any]) -> jax.Array:
         return state[0].status == Status.UNDECIDED
 
-    state = jax.vmap(lambda ray: tracing.trace(distance, first, params, ray, observer))(rays)
+    state = approach_rays(distance, config, params, rays)
     state = _in_rounds(march_on, unfinished, config.unfinished_share, _MARCHING_ROUNDS, rays, state)
     state = _in_rounds(settle, undecided, config.undecided_share, _SETTLING_ROUNDS, rays, state)
     hits, (grazing, _, _) = state
@@ -308,10 +318,6 @@ def _choose(wanted: jax.Array, capacity: int, order: jax.Array) -> jax.Array:
 def _capacity(share: float, size: int) -> int:
     """A share of a batch as a whole number of rays, at least one."""
     return min(size, max(1, round(share * size)))
-
-
-def _with_steps(config: TraceConfig, steps: int) -> TraceConfig:
-    return replace(config, max_steps=steps)
 
 
 def _statistics(config: RenderConfig, hits: Hit, in_band: jax.Array) -> dict[str, jax.Array]:

@@ -186,7 +186,7 @@ def _kept_points(
     slope = _path_slopes(path)
     weight, kept = _top_weights(config, path, slope)
     t = path.t[kept]
-    x = ray.origin + t[:, None] * ray.direction
+    x = ray.origin[None] + t[:, None] * ray.direction[None]
     n = jax.vmap(gradient, in_axes=(None, None, 0))(distance, params, x)
 
     # Of δ_i = -h_i n_i / |n_i|² the film sees P_i δ_i: the pseudo-inverse of ∂x/∂u at fixed t, t ∂d/∂u.   [B22 eq. 5]

@@ -12,6 +12,9 @@ _ROOT = Path(__file__).parents[1]
 jax.config.update("jax_compilation_cache_dir", os.environ.get("JAX_COMPILATION_CACHE_DIR", str(_ROOT / ".cache/jax")))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
+# A missing axis is a mistake in code that is written for one ray; it should not broadcast.
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
 
 @pytest.fixture
 def x64():

@@ -1,6 +1,7 @@
 """The networks' parts against naive twins, the sphere that they start as, and what they refuse."""
 
 import copy
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +15,24 @@ CONFIG = NetworkConfig()
 BACKGROUND = np.array([0.1, 0.5, 1.0])
 
 
+@functools.cache
+def initialiser(config: NetworkConfig):
+    return jax.jit(jax.vmap(lambda key: networks.initialise(config, jnp.asarray(BACKGROUND), key=key)))
+
+
+def initialised(config: NetworkConfig, seeds: int, impl: str = "rbg"):
+    """Parameters with a leading axis of seeds; "rbg" compiles several times faster than the usual generator."""
+    return initialiser(config)(jax.random.split(jax.random.key(0, impl=impl), seeds))
+
+
 @pytest.fixture(scope="module")
-def params():
-    return networks.initialise(CONFIG, jnp.asarray(BACKGROUND), key=jax.random.key(0))
+def many_params():
+    return initialised(CONFIG, 24, impl="threefry2x32")  # the same draws on every platform
+
+
+@pytest.fixture(scope="module")
+def params(many_params):
+    return jax.tree.map(lambda leaf: leaf[0], many_params)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +55,7 @@ def naive_encoding(x: np.ndarray, octaves: int) -> np.ndarray:
 @pytest.mark.parametrize("octaves", [0, 1, 6])
 def test_encode_equals_sines_and_cosines(octaves):
     x = np.random.default_rng(0).uniform(-1, 1, (64, 3))
-    encoded = jax.vmap(lambda x: networks.encode(x, octaves))(jnp.asarray(x, jnp.float32))
+    encoded = jax.jit(jax.vmap(lambda x: networks.encode(x, octaves)))(jnp.asarray(x, jnp.float32))
     assert encoded.shape == (64, 3 * (1 + 2 * octaves))
     # Each doubling of the angle doubles the rounding error: 2^5 times a few 1e-7.
     np.testing.assert_allclose(encoded, naive_encoding(x, octaves), atol=1e-4)
@@ -49,9 +65,8 @@ def test_encode_equals_sines_and_cosines(octaves):
 def test_softplus_equals_its_formula(x64, beta):
     x = np.linspace(-3.0, 3.0, 61)
     slope = jax.grad(networks.softplus)
-    value, first, second = jax.vmap(
-        lambda x: (networks.softplus(x, beta), slope(x, beta), jax.grad(slope)(x, beta))
-    )(jnp.asarray(x))  # fmt: skip
+    to_second_order = lambda x: (networks.softplus(x, beta), slope(x, beta), jax.grad(slope)(x, beta))  # noqa: E731
+    value, first, second = jax.jit(jax.vmap(to_second_order))(jnp.asarray(x))
     logistic = 1 / (1 + np.exp(-beta * x))
     np.testing.assert_allclose(value, np.log1p(np.exp(beta * x)) / beta, atol=1e-14)
     np.testing.assert_allclose(first, logistic, atol=1e-14)
@@ -69,15 +84,39 @@ def test_softplus_has_no_slope_in_its_sharpness():
     assert jax.grad(networks.softplus, argnums=1)(0.1, 3.0) == 0
 
 
-def test_starts_as_a_sphere(params, distance):
-    x = in_ball(256)
-    length, r = np.linalg.norm(x, axis=1), CONFIG.initial_radius
-    f = np.asarray(distance(params, x))
-    # The geometric initialisation holds in the mean over random weights; 64 wide, it is off by a tenth or so.
-    np.testing.assert_allclose(f, length - r, atol=0.15)
-    directions = x / length[:, None]
-    assert np.all(distance(params, 0.5 * r * directions) < 0)
-    assert np.all(distance(params, 1.5 * r * directions) > 0)
+def shells(radius: float) -> np.ndarray:
+    """128 points each at half, once and one and a half times the radius: (384, 3)."""
+    directions = in_ball(128)
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    return (radius * np.concatenate([0.5 * directions, directions, 1.5 * directions])).astype(np.float32)
+
+
+def fields_of_seeds(config: NetworkConfig, params) -> np.ndarray:
+    """The initial fields at `shells`: (seeds, 3, 128)."""
+    distance = networks.scene(config).distance
+    values = jax.jit(jax.vmap(jax.vmap(distance, (None, 0)), (0, None)))(params, shells(config.initial_radius))
+    return np.asarray(values).reshape(-1, 3, 128)
+
+
+def test_starts_as_a_sphere_on_average(many_params):
+    f = fields_of_seeds(CONFIG, many_params)
+    exact = CONFIG.initial_radius * np.array([-0.5, 0.0, 0.5])
+    # The geometric initialisation holds in the mean over random weights. One network 64 wide scales lengths by 0.8 to
+    # 1.4 and is as uneven as 0.2 to 0.4 between directions; the mean of 24 is right to 0.1.
+    np.testing.assert_allclose(f.mean(axis=(0, 2)), exact, atol=0.1)
+    rms = np.sqrt(np.mean((f - exact[:, None]) ** 2, axis=(1, 2)))
+    assert np.median(rms) < 0.15
+    # One network may have the wrong sign in a third of all directions; together they have it in few.
+    right = np.stack([(f[:, 0] < 0).mean(axis=1), (f[:, 2] > 0).mean(axis=1)])
+    assert right.min() > 0.5 and right.mean(axis=1).min() > 0.9
+
+
+def test_a_wide_network_starts_as_a_sphere():
+    config = NetworkConfig(sdf_width=256, radiance_depth=0)
+    f = fields_of_seeds(config, initialised(config, 4))
+    exact = config.initial_radius * np.array([-0.5, 0.0, 0.5])
+    assert np.all(f[:, 0] < 0) and np.all(f[:, 2] > 0)
+    assert np.sqrt(np.mean((f - exact[:, None]) ** 2)) < 0.12
 
 
 def test_octaves_enter_with_weight_zero(params):
@@ -99,14 +138,12 @@ def test_the_first_field_is_the_same_without_octaves(params, distance):
     np.testing.assert_allclose(distance(params, x), jax.jit(jax.vmap(without, (None, 0)))(plain, x), atol=1e-5)
 
 
-def test_a_key_decides_the_weights(params):
-    again, other = (
-        networks.initialise(CONFIG, jnp.asarray(BACKGROUND), key=jax.random.key(seed))["sdf"]["params"]
-        for seed in (0, 1)
+def test_a_key_decides_the_weights(many_params):
+    kernel = np.asarray(many_params["sdf"]["params"]["hidden_1"]["kernel"])
+    assert np.all(kernel[0] != kernel[1])
+    np.testing.assert_array_equal(
+        initialised(CONFIG, 24, impl="threefry2x32")["sdf"]["params"]["hidden_1"]["kernel"], kernel
     )
-    kernel = params["sdf"]["params"]["hidden_1"]["kernel"]
-    np.testing.assert_array_equal(again["hidden_1"]["kernel"], kernel)
-    assert np.all(np.asarray(other["hidden_1"]["kernel"] != kernel))
 
 
 @pytest.mark.parametrize("view_dependent", [False, True])
@@ -115,7 +152,7 @@ def test_scene_gives_what_rendering_expects(view_dependent):
         sdf_width=8, sdf_depth=2, sdf_skip=0, features=4, radiance_width=8, view_dependent=view_dependent
     )
     scene = networks.scene(config)
-    params = networks.initialise(config, jnp.asarray(BACKGROUND), key=jax.random.key(1))
+    params = jax.tree.map(lambda leaf: leaf[0], initialised(config, 1))
     x = jnp.asarray(in_ball(16))
     directions = x / jnp.linalg.norm(x, axis=1, keepdims=True)
     assert jax.eval_shape(scene.distance, params, x[0]).shape == ()

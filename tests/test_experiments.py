@@ -1,0 +1,114 @@
+"""The launchers, from the command line's point of view, on a scene of a few pixels."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import trimesh
+
+from experiments import compare, demo_scene, reconstruct
+from experiments.flags import RunError
+from experiments.presets import PRESETS
+from sdfrepar import files
+from sdfrepar.fitting import FitConfig
+from sdfrepar.networks import NetworkConfig
+
+QUICK = PRESETS["quick"]
+TINY = replace(
+    QUICK,
+    mesh_resolution=24,
+    log_every=2,
+    pictures=1,
+    network=NetworkConfig(sdf_width=16, sdf_depth=2, sdf_skip=1, features=4, radiance_width=16, radiance_depth=1),
+    render=replace(QUICK.render, chunk=512),
+    fit=FitConfig(steps=4, pixels=16, warm_up=1, eikonal_points=8),
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """The demo's scene, tiny."""
+    folder = tmp_path_factory.mktemp("data")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {
+            "RESOLUTION": 16,
+            "TRAINING_VIEWS": 3,
+            "TEST_VIEWS": 2,
+            "OCCUPANCY_RESOLUTION": 16,
+            "SURFACE_POINTS": 500,
+        }.items():
+            patch.setattr(demo_scene, name, value)
+        demo_scene.write(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(data, tmp_path_factory):
+    """One tiny run and what it said it measured."""
+    workdir = tmp_path_factory.mktemp("run")
+    return workdir, reconstruct.reconstruct(TINY, data, workdir)
+
+
+def test_demo_scene_is_what_it_says(data):
+    """Truth and pictures agree: the occupancy is a ring and a ball, the surface points lie on it."""
+    with np.load(data / "truth.npz") as truth:
+        inside = np.unpackbits(truth["occupancy"])[: 16**3]
+        points = truth["surface_points"]
+    volume = 2 * np.pi**2 * 0.52 * 0.21**2 + 4 / 3 * np.pi * 0.3**3
+    assert inside.mean() * 8 * (16 / 15) ** -3 == pytest.approx(volume, rel=0.15)
+    distance, params = demo_scene.solid()
+    f = np.array([float(distance(params, point)) for point in points[:20]])
+    np.testing.assert_allclose(f, 0.0, atol=5e-3)
+    picture = files.read_image(data / "train" / "view_00.png")
+    background = files.encode_srgb(np.array(demo_scene.BACKGROUND))
+    assert 0.1 < np.mean(np.abs(picture - background).max(axis=-1) > 0.02) < 0.6
+
+
+def test_a_run_leaves_everything(run):
+    workdir, metrics = run
+    assert {"psnr", "ssim", "iou", "chamfer", "seconds", "seconds_per_step", "steps", "gradient", "versions"} <= set(
+        files.read_json(workdir / "metrics.json")
+    )
+    assert metrics["steps"] == 4 and metrics["gradient"] == "velocity"
+    assert np.isfinite(metrics["psnr"]) and 0 < metrics["iou"] < 1
+    steps = [line["step"] for line in files.read_json_lines(workdir / "metrics.jsonl")]
+    assert steps == [2, 4]
+    assert files.read_json(workdir / "config.json")["fit"]["pixels"] == 16
+    assert len(list((workdir / "images").glob("view_*.png"))) == 2
+    assert files.read_image(workdir / "images" / "view_00.png").shape[:2] == (16, 5 * 16 + 4 * 2)
+    mesh = trimesh.load(workdir / "mesh.ply")
+    assert mesh.is_watertight and mesh.volume > 0
+    assert mesh.visual.vertex_colors.shape[0] == len(mesh.vertices)
+
+
+def test_runs_can_be_compared(run, capsys):
+    workdir, _ = run
+    assert compare.stack([workdir, workdir], views=1).shape == (32, 5 * 16 + 4 * 2, 3)
+    assert "velocity" in compare.table([workdir])
+    with pytest.raises(FileNotFoundError, match=r"holds no images"):
+        compare.stack([workdir / "nowhere"], views=1)
+
+
+def metrics_of(**changes):
+    return {"loss": 0.1, "hits": 10.0, **changes}
+
+
+def test_watch_stops_a_run_that_lost_its_surface():
+    watch = reconstruct.Watch(replace(TINY, fit=replace(TINY.fit, steps=1000, levels=5, descent=0.5), log_every=10))
+    watch(100, metrics_of())
+    watch(190, metrics_of(hits=0.0))
+    with pytest.raises(RunError, match=r"no ray has hit it since step 100, now 200.*shape_rate"):
+        watch(200, metrics_of(hits=0.0))
+
+
+def test_watch_names_what_is_not_finite():
+    watch = reconstruct.Watch(TINY)
+    with pytest.raises(RunError, match=r"At step 7 loss became not finite; try"):
+        watch(7, metrics_of(loss=float("nan")))
+
+
+def test_border_colour_is_the_backgrounds(data):
+    from sdfrepar import datasets
+
+    train, _ = datasets.load(data, datasets.DataConfig())
+    np.testing.assert_allclose(reconstruct.border_colour(train), demo_scene.BACKGROUND, atol=0.01)

@@ -1,0 +1,108 @@
+"""Fitting: which pixels are drawn, and that a step does what it says."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scenes
+
+from sdfrepar import fitting, imaging
+from sdfrepar.fitting import FitConfig
+from sdfrepar.records import Views
+
+CONFIG = FitConfig(pixels=4000, levels=3, descent=0.5)
+
+
+@pytest.fixture(scope="module")
+def views() -> Views:
+    """Two pictures of 32 x 40 pixels whose colour says where they were taken: (column, row, view) over 64."""
+    columns, rows = np.meshgrid(np.arange(40) + 0.5, np.arange(32) + 0.5)
+    images = np.stack([np.stack([columns, rows, np.full_like(rows, view)], axis=-1) / 64 for view in range(2)])
+    rig = [scenes.camera_at((x, 0.0, -2.5), (32, 40)) for x in (0.0, 0.5)]
+    cameras = jax.tree.map(lambda *leaves: np.stack(leaves), *rig)
+    return Views(images=images.astype(np.float32), cameras=cameras, names=("a", "b"), world_from_scene=np.eye(4))
+
+
+def draw(views, progress):
+    pixels = fitting.gather_pixels(views, CONFIG.levels)
+    return fitting.draw_pixels(CONFIG, pixels, jnp.asarray(progress), key=jax.random.key(0))
+
+
+def test_colours_belong_to_their_places(views):
+    """The centre of a pixel of any level, and its camera, agree with the colour that came with it."""
+    camera, centre, width, colour = (np.asarray(leaf) if not hasattr(leaf, "focal") else leaf for leaf in draw(views, 0.3))
+    # The tent's edge pixels repeat their neighbours, so the ramp holds inside.
+    inside = np.all((centre > width[:, None]) & (centre < np.array([40, 32]) - width[:, None]), axis=1)
+    np.testing.assert_allclose(colour[inside, :2] * 64, centre[inside], atol=1e-4)
+    np.testing.assert_allclose(colour[:, 2] * 64, np.asarray(camera.position[:, 0]) / 0.5, atol=1e-5)
+
+
+def test_levels_descend(views):
+    """All levels are drawn at any time, the coarse ones mostly at first and the finest mostly at last."""
+    first, last = (np.bincount(np.log2(np.asarray(draw(views, p)[2])).astype(int), minlength=3) for p in (0.0, 0.9))
+    assert np.all(first > 100) and np.all(last > 100)
+    assert first[2] > 1.5 * first[0] and last[0] > 1.5 * last[2]
+
+
+def test_levels_stop_at_eight_pixels(views):
+    assert fitting.gather_pixels(views, 10).first.shape == (3,)
+
+
+def test_targets_are_tent_pixels(views):
+    pixels = fitting.gather_pixels(views, 1)
+    expected = imaging.tent_from_box(jnp.asarray(views.images[1]))
+    np.testing.assert_array_equal(pixels.colour[32 * 40 :].reshape(32, 40, 3), expected)
+
+
+def sphere_fit(config: FitConfig):
+    """A white sphere on black whose radius and nothing else is fitted; the pictures show radius 0.6."""
+    sphere = scenes.SphereImage(side=16)
+    truth = np.asarray(
+        jax.jit(lambda p: fitting.render_pixels(sphere.scene, RENDER, p, *PIXELS, key=jax.random.key(5))[0])(
+            sphere.params
+        )
+    ).reshape(16, 16, 3)
+    images = np.clip(truth, 0, 1)[None].astype(np.float32)
+    cameras = jax.tree.map(lambda leaf: np.asarray(leaf)[None], sphere.camera)
+    views = Views(images=images, cameras=cameras, names=("a",), world_from_scene=np.eye(4))
+    pixels = fitting.gather_pixels(views, 1)
+    # The pictures are tent pixels already.
+    pixels = pixels.replace(colour=jnp.asarray(images.reshape(-1, 3)))
+    scene = replace(sphere.scene, distance=lambda params, x: sphere.scene.distance(params["sdf"], x))
+    return fitting.make_step(scene, RENDER, config), pixels
+
+
+RENDER = fitting.RenderConfig(samples_per_side=4, band_share=0.6)
+_camera, _centre, _width = scenes.every_pixel(scenes.SphereImage(side=16).camera)
+PIXELS = (_camera, _centre, _width, jnp.full((256, 3), 0.5))
+
+
+def test_steps_find_the_radius_and_repeat_exactly():
+    """From a sphere of 0.45 to one of 0.6 by its silhouette alone; the same key gives the same numbers."""
+    config = FitConfig(steps=60, pixels=256, shape_rate=1e-2, warm_up=1, eikonal_points=4, final_rate=0.02, average=0.0)
+    step, pixels = sphere_fit(config)
+    radii = []
+    for _ in range(2):
+        state = fitting.start(config, {"sdf": {"radius": jnp.asarray(0.45)}})
+        for _ in range(config.steps):
+            state, metrics = step(state, pixels, jax.random.key(0))
+        radii.append(float(state.params["sdf"]["radius"]))
+    assert radii[0] == pytest.approx(0.6, abs=0.01)
+    assert radii[0] == radii[1]
+    assert int(state.step) == config.steps
+    assert float(state.average["sdf"]["radius"]) == pytest.approx(radii[0])
+    assert all(np.isfinite(float(value)) for value in metrics.values())
+
+
+def test_eikonal_points_lie_in_the_unit_ball():
+    near = 0.95 * jnp.ones((50, 3)) / jnp.sqrt(3.0)
+    points = fitting.eikonal_points(FitConfig(eikonal_points=50), near, key=jax.random.key(0))
+    assert points.shape == (100, 3)
+    assert float(jnp.max(jnp.linalg.norm(points, axis=1))) <= 1.0 + 1e-6
+
+
+def test_config_refuses_what_cannot_work():
+    with pytest.raises(ValueError, match=r"fit\.pixels is 0"):
+        FitConfig(pixels=0)
