@@ -38,7 +38,7 @@ PRESETS = {
             trace=TraceConfig(max_steps=16),
             warp=WarpConfig(top_k=6),
         ),
-        fit=FitConfig(steps=5000, pixels=512),
+        fit=FitConfig(steps=6000, pixels=512),
     ),
     # The networks of [B22 §3.5] and its 25,000 updates of 4,096 pixels: a GPU's work.
     "paper": ReconstructConfig(

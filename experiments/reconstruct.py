@@ -81,15 +81,17 @@ def fit(
         compiled = step.lower(state, pixels, key).compile()
         progress.note(f"compiled in {time.monotonic() - begun:.1f} s")
         for number in range(1, config.fit.steps + 1):
+            last = number == config.fit.steps
+            log_now = number % config.log_every == 0 or last
             begun = time.monotonic()
             state, metrics = compiled(state, pixels, key)
-            last = number == config.fit.steps
-            if number % config.log_every == 0 or last:
+            if log_now:
                 metrics = {name: float(value) for name, value in metrics.items()}
+            spent += time.monotonic() - begun
+            if log_now:
                 watch(number, metrics)
                 files.append_json_line(log, {"step": number, "seconds": spent, **metrics})
-                progress.update(number, metrics, rays * number / max(spent, 1e-9))
-            spent += time.monotonic() - begun
+                progress.update(number, metrics, rays * number / spent)
             if config.pictures and (number % picture_every == 0 or last):
                 show(state)
     return state, spent / config.fit.steps

@@ -30,7 +30,7 @@ class FitConfig:
     """Levels of the image pyramid at most; the coarsest keeps 8 pixels a side."""
     descent: float = 0.25
     """Share of the steps over which the sampling moves from the coarsest level to the finest."""
-    shape_rate: float = 5e-4
+    shape_rate: float = 4e-4
     """Learning rate of the field; a fast one loses the surface before the colours are learnt."""
     colour_rate: float = 2e-3
     """Learning rate of everything else."""
@@ -258,7 +258,7 @@ def make_step(
         params = optax.apply_updates(state.params, updates)
         # Early on the average follows closely, so that it forgets where it began.
         decay = jnp.minimum(config.average, (1.0 + state.step) / (10.0 + state.step))
-        metrics["gradient_norm"] = optax.global_norm(gradient)
+        metrics["gradient_norm"] = optax.tree.norm(gradient)
         return FitState(
             params=params,
             average=optax.incremental_update(params, state.average, 1.0 - decay),

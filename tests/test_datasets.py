@@ -225,7 +225,7 @@ def test_middlebury_refuses_what_it_cannot_read(tmp_path):
     with pytest.raises(ValueError, match=r"K of d03\.png is not upper triangular with a last 1"):
         load(tmp_path, WHOLE)
     path.write_text(good)
-    with pytest.raises(ValueError, match="holdout names view 4 but there are 4 views; expected indices from 0 to 3"):
+    with pytest.raises(ValueError, match="holdout names view 8 but there are 4 views; expected indices from 0 to 3"):
         load(tmp_path, WHOLE)
     for holdout in ((), (0, 1, 2, 3)):
         with pytest.raises(ValueError, match="expected at least one view for testing and one for training"):
@@ -300,7 +300,7 @@ def test_missing_pictures_are_counted_and_the_first_is_named(tmp_path):
 
 
 def test_unknown_folders_are_described(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"There is no folder .*none; set --data\.folder"):
+    with pytest.raises(FileNotFoundError, match=r"There is no folder .*none; set --data to"):
         load(tmp_path / "none", WHOLE)
     with pytest.raises(
         FileNotFoundError, match=r"looked for transforms_train\.json \(NeRF synthetic\) or .*found nothing"

@@ -55,7 +55,8 @@ def test_demo_scene_is_what_it_says(data):
         inside = np.unpackbits(truth["occupancy"])[: 16**3]
         points = truth["surface_points"]
     volume = 2 * np.pi**2 * 0.52 * 0.21**2 + 4 / 3 * np.pi * 0.3**3
-    assert inside.mean() * 8 * (16 / 15) ** -3 == pytest.approx(volume, rel=0.15)
+    # A grid point stands for a cell of side 2 / 15.
+    assert inside.sum() * (2 / 15) ** 3 == pytest.approx(volume, rel=0.15)
     distance, params = demo_scene.solid()
     f = np.array([float(distance(params, point)) for point in points[:20]])
     np.testing.assert_allclose(f, 0.0, atol=5e-3)

@@ -12,7 +12,7 @@ from sdfrepar import fitting, imaging
 from sdfrepar.fitting import FitConfig
 from sdfrepar.records import Views
 
-CONFIG = FitConfig(pixels=4000, levels=3, descent=0.5)
+CONFIG = FitConfig(pixels=4000, candidates=1, levels=3, descent=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -32,16 +32,17 @@ def draw(views, progress):
 
 def test_colours_belong_to_their_places(views):
     """The centre of a pixel of any level, and its camera, agree with the colour that came with it."""
-    camera, centre, width, colour = (np.asarray(leaf) if not hasattr(leaf, "focal") else leaf for leaf in draw(views, 0.3))
+    batch = draw(views, 0.3)
+    centre, width, colour = np.asarray(batch.centre), np.asarray(batch.width), np.asarray(batch.colour)
     # The tent's edge pixels repeat their neighbours, so the ramp holds inside.
     inside = np.all((centre > width[:, None]) & (centre < np.array([40, 32]) - width[:, None]), axis=1)
     np.testing.assert_allclose(colour[inside, :2] * 64, centre[inside], atol=1e-4)
-    np.testing.assert_allclose(colour[:, 2] * 64, np.asarray(camera.position[:, 0]) / 0.5, atol=1e-5)
+    np.testing.assert_allclose(colour[:, 2] * 64, np.asarray(batch.camera.position[:, 0]) / 0.5, atol=1e-5)
 
 
 def test_levels_descend(views):
     """All levels are drawn at any time, the coarse ones mostly at first and the finest mostly at last."""
-    first, last = (np.bincount(np.log2(np.asarray(draw(views, p)[2])).astype(int), minlength=3) for p in (0.0, 0.9))
+    first, last = (np.bincount(np.log2(np.asarray(draw(views, p).width)).astype(int), minlength=3) for p in (0.0, 0.9))
     assert np.all(first > 100) and np.all(last > 100)
     assert first[2] > 1.5 * first[0] and last[0] > 1.5 * last[2]
 
@@ -101,6 +102,26 @@ def test_eikonal_points_lie_in_the_unit_ball():
     points = fitting.eikonal_points(FitConfig(eikonal_points=50), near, key=jax.random.key(0))
     assert points.shape == (100, 3)
     assert float(jnp.max(jnp.linalg.norm(points, axis=1))) <= 1.0 + 1e-6
+
+
+def test_preferred_pixels_keep_the_mean():
+    """Pixels near the silhouette come several times as often, and any weighted mean stays what it was."""
+    sphere = scenes.SphereImage(side=32)
+    camera, centre, width = scenes.every_pixel(sphere.camera)
+    from_axis = jnp.linalg.norm(centre - 16.0, axis=1)
+    drawn = fitting.Batch(camera, centre, width, jnp.repeat(from_axis[:, None], 3, axis=1), jnp.ones(1024))
+    config = FitConfig(pixels=256, candidates=4, preference=8.0)
+    choose = jax.jit(
+        lambda key: fitting.prefer_silhouettes(sphere.scene, RENDER, config, sphere.params, drawn, key=key)
+    )
+    batches = [choose(key) for key in jax.random.split(jax.random.key(0), 20)]
+    outline = 0.6 / np.sqrt(2.5**2 - 0.6**2) * 16 / np.tan(0.35)
+    near = np.abs(np.asarray(from_axis) - outline) < 0.5
+    share = np.mean([np.abs(np.asarray(batch.colour[:, 0]) - outline) < 0.5 for batch in batches])
+    assert share > 2.5 * near.mean()
+    mean = np.mean([np.mean(batch.weight * batch.colour[:, 0]) for batch in batches])
+    assert mean == pytest.approx(float(from_axis.mean()), rel=0.02)
+    assert np.mean([np.mean(batch.weight) for batch in batches]) == pytest.approx(1.0, rel=0.02)
 
 
 def test_config_refuses_what_cannot_work():
