@@ -28,8 +28,11 @@ class FitConfig:
     """How many times more likely a pixel near a silhouette is kept than another; its loss is weighted down by as much."""
     levels: int = 8
     """Levels of the image pyramid at most; the coarsest keeps 8 pixels a side."""
-    descent: float = 0.25
-    """Share of the steps over which the sampling moves from the coarsest level to the finest."""
+    descent: float = 0.5
+    """Share of the steps over which the favoured level moves from the coarsest to the finest."""
+    spread: float = 2.0
+    """How many levels from the favoured one a pixel is drawn e times less often. Silhouettes that are far from where they
+    belong are moved by the coarse levels, so that these must not run dry."""
     shape_rate: float = 4e-4
     """Learning rate of the field; a fast one loses the surface before the colours are learnt."""
     colour_rate: float = 2e-3
@@ -121,7 +124,7 @@ def draw_pixels(config: FitConfig, pixels: Pixels, progress: jax.Array, *, key: 
     count = config.pixels * config.candidates
     levels = pixels.first.shape[0]
     favoured = (levels - 1) * jnp.maximum(1.0 - progress / config.descent, 0.0)
-    level = jax.random.categorical(level_key, -jnp.abs(jnp.arange(levels) - favoured), shape=(count,))
+    level = jax.random.categorical(level_key, -jnp.abs(jnp.arange(levels) - favoured) / config.spread, shape=(count,))
     rows, columns = pixels.rows[level], pixels.columns[level]
     per_view = rows * columns
     views = pixels.cameras.position.shape[0]
