@@ -25,12 +25,12 @@ class FitConfig:
     candidates: int = 4
     """Of this many pixels, drawn evenly, one is kept; silhouettes are preferred. 1 keeps all."""
     preference: float = 8.0
-    """How many times more likely a pixel near a silhouette is kept than another; its loss is weighted down by as much."""
+    """How many times more likely, at most, a pixel near a silhouette is kept than another; its loss weighs as much less."""
     levels: int = 8
     """Levels of the image pyramid at most; the coarsest keeps 8 pixels a side."""
-    descent: float = 0.5
+    descent: float = 0.4
     """Share of the steps over which the favoured level moves from the coarsest to the finest."""
-    spread: float = 2.0
+    spread: float = 1.3
     """How many levels from the favoured one a pixel is drawn e times less often. Silhouettes that are far from where they
     belong are moved by the coarse levels, so that these must not run dry."""
     shape_rate: float = 4e-4
@@ -141,8 +141,9 @@ def prefer_silhouettes(
 ) -> Batch:
     """The batch kept of the candidates: pixels near the silhouettes of the present shape more often, with less weight.
 
-    Few pixels see a silhouette, and they carry the shape; one ray through the centre of each candidate tells. Candidates
-    are resampled systematically in proportion to their preference, so that the weighted loss keeps its mean.
+    Few pixels see a silhouette, and they carry the shape; one ray through the centre of each candidate tells. They are
+    preferred as far as the band's buffer has room for them. Candidates are resampled systematically in proportion to
+    their preference, so that the weighted loss keeps its mean.
 
     Gradient: none; the choice is detached.
     """
@@ -150,7 +151,10 @@ def prefer_silhouettes(
         return drawn
     rays = jax.vmap(raygen.ray_through)(drawn.camera, drawn.centre)
     _, (grazing, _, _) = approach_rays(scene.distance, render_config, jax.lax.stop_gradient(params), rays)
-    preference = jnp.where(grazing / drawn.width < render_config.warp.band, config.preference, 1.0)
+    near = grazing / drawn.width < render_config.warp.band
+    odds = jnp.maximum(jnp.mean(near), 1e-6) / jnp.maximum(1.0 - jnp.mean(near), 1e-6)
+    room = render_config.band_share / max(1.0 - render_config.band_share, 1e-6)
+    preference = jnp.where(near, jnp.clip(room / odds, 1.0, config.preference), 1.0)
     share = jnp.cumsum(preference) / jnp.sum(preference)
     ticks = (jnp.arange(config.pixels) + jax.random.uniform(key)) / config.pixels
     kept = jnp.minimum(jnp.searchsorted(share, ticks), share.shape[0] - 1)
