@@ -1,6 +1,6 @@
 """Seconds of one optimisation step of the quick preset, with and without the silhouettes' gradient, in one run.
 
-    python -m benchmarks.step            (half a minute; append the table to benchmarks/RESULTS.md)
+python -m benchmarks.step            (half a minute; append the table to benchmarks/RESULTS.md)
 """
 
 import time

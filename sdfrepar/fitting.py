@@ -25,14 +25,14 @@ class FitConfig:
     candidates: int = 4
     """Of this many pixels, drawn evenly, one is kept; silhouettes are preferred. 1 keeps all."""
     preference: float = 8.0
-    """How many times more likely, at most, a pixel near a silhouette is kept than another; its loss weighs as much less."""
+    """How many times likelier, at most, a pixel near a silhouette is kept than another; its loss weighs as much less."""
     levels: int = 8
     """Levels of the image pyramid at most; the coarsest keeps 8 pixels a side."""
     descent: float = 0.4
     """Share of the steps over which the favoured level moves from the coarsest to the finest."""
     spread: float = 1.3
-    """How many levels from the favoured one a pixel is drawn e times less often. Silhouettes that are far from where they
-    belong are moved by the coarse levels, so that these must not run dry."""
+    """How many levels from the favoured one a pixel is drawn e times less often. The coarse levels move the silhouettes
+    that are far from where they belong, so these must not run dry."""
     shape_rate: float = 4e-4
     """Learning rate of the field; a fast one loses the surface before the colours are learnt."""
     colour_rate: float = 2e-3
