@@ -25,7 +25,7 @@ class FitConfig:
     candidates: int = 4
     """Of this many pixels, drawn evenly, one is kept; silhouettes are preferred. 1 keeps all."""
     preference: float = 8.0
-    """How many times likelier, at most, a pixel near a silhouette is kept than another; its loss weighs as much less."""
+    """How many times likelier, at most, a pixel near a silhouette is kept than another; its loss weighs less."""
     levels: int = 8
     """Levels of the image pyramid at most; the coarsest keeps 8 pixels a side."""
     descent: float = 0.4
