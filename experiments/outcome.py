@@ -75,7 +75,7 @@ class Outcome:
             mesh = meshing.extract(self._scene.distance, params, self._config.mesh_resolution, components="all")
         except meshing.EmptyMeshError as error:
             print(f"no mesh: {error}")
-            mesh = None
+            world = None
         else:
             world = meshing.transform(mesh, world_from_scene)
             colours = np.asarray(_vertex_colours(self._scene, params, mesh))
@@ -85,7 +85,7 @@ class Outcome:
                 f"Euler number {mesh.euler_number}"
             )
         truth = self._data / "truth.npz"
-        return score_shape(self._scene, params, mesh, world_from_scene, truth) if truth.exists() else {}
+        return score_shape(self._scene, params, world, world_from_scene, truth) if truth.exists() else {}
 
     def _image(self, params: Any, index: int) -> Image:
         camera = jax.tree.map(lambda leaf: jnp.asarray(leaf[index]), self._test.cameras)
@@ -107,11 +107,12 @@ class Outcome:
 
 
 def score_shape(
-    scene: Scene, params: Any, mesh: Mesh | None, world_from_scene: np.ndarray, truth: Path
+    scene: Scene, params: Any, world: Mesh | None, world_from_scene: np.ndarray, truth: Path
 ) -> dict[str, float | None]:
     """IoU of the occupancy on the truth's grid of the world's [-1, 1]³, and the Chamfer distance in world units.
 
-    The Chamfer distance is the symmetric mean over 100,000 points each way; without a mesh there is none.
+    The Chamfer distance is the symmetric mean over 100,000 points each way; `world` is the mesh in the world frame, and
+    without one there is no distance.
     """
     with np.load(truth) as stored:
         resolution = int(stored["resolution"])
@@ -127,8 +128,7 @@ def score_shape(
         "iou": evaluation.occupancy_iou(values, np.where(inside, -1.0, 1.0)),
         "chamfer": None,
     }
-    if mesh is not None:
-        world = meshing.transform(mesh, world_from_scene)
+    if world is not None:
         points = evaluation.sample_surface(world.vertices, world.faces, len(surface_points), seed=0)
         scores["chamfer"] = evaluation.chamfer(points, surface_points)
     return scores
