@@ -15,6 +15,7 @@ import numpy as np
 from experiments.presets import PRESETS
 from sdfrepar import cameras, fitting, networks
 from sdfrepar.records import Views
+from sdfrepar.rendering import RenderConfig
 
 REPETITIONS = 20
 
@@ -23,13 +24,17 @@ def main() -> None:
     """Print the table."""
     config = PRESETS["quick"]
     steps = {
-        gradient: _step(replace(config.render, gradient=gradient), config.fit, config.network)
-        for gradient in ("interior", "velocity")
+        method: _step(_with_method(config.render, method), config.fit, config.network)
+        for method in ("interior", "relaxed", "grazing", "distance", "velocity")
     }
     seconds = {gradient: _median_seconds(step) for gradient, step in steps.items()}
     print(f"{jax.devices()[0].device_kind}, jax {jax.__version__}, {config.fit.pixels} pixels a step")
     for gradient, value in seconds.items():
         print(f"| {gradient} | {1e3 * value:.1f} ms | {value / seconds['interior']:.2f} |")
+
+
+def _with_method(render: RenderConfig, method: Any) -> RenderConfig:
+    return replace(render, gradient=replace(render.gradient, method=method))
 
 
 def _step(render: Any, fit: Any, network: Any) -> Callable[[], Any]:

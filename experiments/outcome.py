@@ -47,7 +47,7 @@ class Outcome:
             "seconds": seconds,
             "seconds_per_step": seconds_per_step,
             "steps": int(state.step),
-            "gradient": self._config.render.gradient,
+            "gradient": self._config.render.gradient.method,
             "views": {name: view for name, view in zip(self._test.names, views, strict=True)},
             "versions": _versions(),
         }

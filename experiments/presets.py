@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from sdfrepar.datasets import DataConfig
 from sdfrepar.fitting import FitConfig
 from sdfrepar.networks import NetworkConfig
-from sdfrepar.rendering import RenderConfig
+from sdfrepar.rendering import GradientConfig, RenderConfig
 from sdfrepar.tracing import TraceConfig
-from sdfrepar.warping import WarpConfig
+from sdfrepar.warping import VelocityConfig
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,9 @@ PRESETS = {
     "quick": ReconstructConfig(
         network=NetworkConfig(sdf_width=64, sdf_depth=4, sdf_skip=2, features=32, radiance_width=64, radiance_depth=2),
         render=RenderConfig(
-            samples_per_side=2,
             first_steps=8,
             trace=TraceConfig(max_steps=16),
-            warp=WarpConfig(top_k=6),
+            gradient=GradientConfig(velocity=VelocityConfig(top_k=6)),
         ),
         fit=FitConfig(steps=6000, pixels=512),
     ),
@@ -52,7 +51,7 @@ PRESETS = {
             view_dependent=True,
             view_octaves=4,
         ),
-        render=RenderConfig(samples_per_side=2, trace=TraceConfig(max_steps=48), warp=WarpConfig(top_k=8)),
+        render=RenderConfig(trace=TraceConfig(max_steps=48)),
         fit=FitConfig(
             steps=25_000,
             pixels=4096,

@@ -74,7 +74,7 @@ def fit(
     step = fitting.make_step(scene, config.render, config.fit)
     watch = Watch(config)
     picture_every = max(config.fit.steps // max(config.pictures, 1), 1)
-    rays = config.fit.pixels * config.render.samples_per_side**2
+    rays = config.fit.pixels * config.render.film.inside
     spent = 0.0
     with Progress(config.fit.steps) as progress:
         begun = time.monotonic()
@@ -140,5 +140,5 @@ if __name__ == "__main__":
     flags.DEFINE_string("workdir", None, "folder to write into", required=True)
     flags.DEFINE_enum("preset", "quick", sorted(PRESETS), "sizes of everything; other flags override it")
     experiment_flags.define(PRESETS["quick"])
-    flags.DEFINE_alias("gradient", "render.gradient")
+    flags.DEFINE_alias("gradient", "render.gradient.method")
     experiment_flags.run(main)

@@ -151,9 +151,9 @@ def prefer_silhouettes(
         return drawn
     rays = jax.vmap(raygen.ray_through)(drawn.camera, drawn.centre)
     _, (grazing, _, _) = approach_rays(scene.distance, render_config, jax.lax.stop_gradient(params), rays)
-    near = grazing / drawn.width < render_config.warp.band
+    near = grazing / drawn.width < render_config.gradient.band
     odds = jnp.maximum(jnp.mean(near), 1e-6) / jnp.maximum(1.0 - jnp.mean(near), 1e-6)
-    room = render_config.band_share / max(1.0 - render_config.band_share, 1e-6)
+    room = render_config.gradient.band_share / max(1.0 - render_config.gradient.band_share, 1e-6)
     preference = jnp.where(near, jnp.clip(room / odds, 1.0, config.preference), 1.0)
     share = jnp.cumsum(preference) / jnp.sum(preference)
     ticks = (jnp.arange(config.pixels) + jax.random.uniform(key)) / config.pixels

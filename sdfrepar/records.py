@@ -80,6 +80,7 @@ class Sample:
     film: jax.Array  # (2,) u, pixels
     radiance: jax.Array  # (3,) L(T(u; θ); θ), linear
     warp: Warp
+    boundary: jax.Array  # (3,) density of a widened silhouette's own term, linear; zero in value
     point: jax.Array  # (3,) where the ray ended, detached; scene units
     status: jax.Array  # () int32, a `Status`
 

@@ -16,6 +16,14 @@ from sdfrepar.numerics import away_from_zero
 from sdfrepar.records import Hit, Ray, Status
 
 
+# A ray that falls by less than this times √tolerance per unit length reaches a depth of less than four tolerances below a
+# surface of radius 1/2.
+_FLAT = 4.0
+
+# Where a parabola has settled on a root, |f| is below this share of the tolerance.
+_SETTLED = 0.05
+
+
 @dataclass(frozen=True)
 class TraceConfig:
     """How far to march and when to stop."""
@@ -90,7 +98,7 @@ def resume(
         t = hit.distance
         f = distance(params, ray.origin + t * ray.direction)
         observed = observer.step(observed, ray, hit.queries, t, f)
-        arrived = jnp.abs(f) < surface_tolerance(config, ray, t)
+        arrived = _arrived(config, ray, t, f, hit.field)
         left = t + f > ray.far
         status = jnp.where(arrived, Status.HIT, jnp.where(left, Status.MISS, Status.UNDECIDED))
         return Hit(
@@ -134,7 +142,8 @@ def refine(distance: Distance, config: TraceConfig, params: Any, ray: Ray, hit: 
 
     t, _ = jax.lax.scan(parabola_step, hit.distance, None, length=config.refinements)
     f = along(t)
-    arrived = (jnp.abs(f) < surface_tolerance(config, ray, t)) & (t < ray.far)
+    tolerance = surface_tolerance(config, ray, t)
+    arrived = (f < _SETTLED * tolerance) & (t < ray.far)
     beyond = jnp.maximum(2.0 * t - hit.distance, hit.distance + jnp.abs(hit.field))
     refined = Hit(
         distance=jnp.where(arrived, t, beyond),
@@ -146,6 +155,18 @@ def refine(distance: Distance, config: TraceConfig, params: Any, ray: Ray, hit: 
     )
     undecided = hit.status == Status.UNDECIDED
     return jax.tree.map(lambda new, old: jnp.where(undecided, new, old), refined, hit)
+
+
+def _arrived(config: TraceConfig, ray: Ray, t: jax.Array, f: jax.Array, last_f: jax.Array) -> jax.Array:
+    """Whether a march ends here: below the surface, or close to it and falling steeply enough to reach it.
+
+    A ray that comes within the tolerance at a flat angle may yet pass the surface; taking it for a hit would grow the
+    object by the tolerance. It marches on, and `refine` has the last word.
+    """
+    tolerance = surface_tolerance(config, ray, t)
+    fall = (last_f - f) / jnp.where(jnp.isfinite(last_f), jnp.maximum(jnp.abs(last_f), 1e-9), 1.0)
+    steep = fall > _FLAT * jnp.sqrt(tolerance)
+    return (f <= 0) | ((f < tolerance) & steep)
 
 
 def surface_tolerance(config: TraceConfig, ray: Ray, t: jax.Array) -> jax.Array:

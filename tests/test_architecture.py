@@ -43,13 +43,16 @@ THIRD_PARTIES = {
     "optax": {"fitting"},
     "absl": set(),
     "imageio": {"files"},
-    "trimesh": {"files", "meshing", "evaluation"},
+    "trimesh": {"files", "grids", "meshing", "evaluation"},
+    "igl": {"grids"},
+    "mitsuba": set(),
+    "drjit": set(),
     "jax.config": set(),
 }
-SLOW_TO_IMPORT = {"trimesh"}
+SLOW_TO_IMPORT = {"trimesh", "igl"}
 LONGEST = 350
 
-SOURCES = sorted([*(ROOT / PACKAGE).glob("*.py"), *(ROOT / PACKAGE / "datasets").glob("*.py")])
+SOURCES = sorted((ROOT / PACKAGE).rglob("*.py"))
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*.py"))
 
 

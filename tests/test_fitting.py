@@ -10,7 +10,9 @@ import scenes
 
 from sdfrepar import fitting, imaging
 from sdfrepar.fitting import FitConfig
+from sdfrepar.imaging import FilmConfig
 from sdfrepar.records import Views
+from sdfrepar.rendering import GradientConfig, RenderConfig
 
 CONFIG = FitConfig(pixels=4000, candidates=1, levels=3, descent=0.5)
 
@@ -75,7 +77,7 @@ def sphere_fit(config: FitConfig):
     return fitting.make_step(scene, RENDER, config), pixels
 
 
-RENDER = fitting.RenderConfig(samples_per_side=4, band_share=0.6)
+RENDER = RenderConfig(film=FilmConfig(samples_per_side=4), gradient=GradientConfig(band_share=0.6))
 _camera, _centre, _width = scenes.every_pixel(scenes.SphereImage(side=16).camera)
 PIXELS = (_camera, _centre, _width, jnp.full((256, 3), 0.5))
 

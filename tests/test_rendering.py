@@ -9,13 +9,14 @@ import numpy as np
 import scenes
 
 from sdfrepar import fields
-from sdfrepar.rendering import RenderConfig, render_image, render_pixels
+from sdfrepar.imaging import FilmConfig
+from sdfrepar.rendering import GradientConfig, RenderConfig, render_image, render_pixels
 from sdfrepar.tracing import TraceConfig
 
 TORUS = {"major": jnp.asarray(0.55), "minor": jnp.asarray(0.22)}
 SCENE = scenes.shaded(fields.torus)
 CAMERA = scenes.camera_at((1.2, 1.6, -2.0), (24, 24))
-CONFIG = RenderConfig(samples_per_side=2, trace=TraceConfig(max_steps=24), first_steps=12)
+CONFIG = RenderConfig(trace=TraceConfig(max_steps=24), first_steps=12)
 
 
 def pixels(config):
@@ -27,7 +28,7 @@ def pixels(config):
 def test_warp_on_equals_warp_off():
     """The primal is invariant: same samples, same picture, to round-off of two differently fused programs."""
     warped, _, statistics = pixels(CONFIG)
-    plain, _, _ = pixels(replace(CONFIG, gradient="interior"))
+    plain, _, _ = pixels(replace(CONFIG, gradient=GradientConfig(method="interior")))
     assert float(statistics["band"]) > 0.1
     np.testing.assert_allclose(warped, plain, atol=2e-6)
 
@@ -56,10 +57,10 @@ def test_channels_agree_with_the_exact_torus():
 
 def test_a_tent_pixel_is_a_blurred_box_pixel():
     """Two ways to the same picture: tent samples, and box pixels of a finer grid put through the tent's weights."""
-    many = replace(CONFIG, samples_per_side=8)
+    many = replace(CONFIG, film=FilmConfig(samples_per_side=8))
     tent = np.asarray(pixels(many)[0])[:, 0].reshape(24, 24)
     fine = scenes.camera_at((1.2, 1.6, -2.0), (24 * 8, 24 * 8))
-    box = np.asarray(jax.jit(partial(render_image, SCENE, replace(CONFIG, samples_per_side=1)))(TORUS, fine).radiance)[
+    box = np.asarray(jax.jit(partial(render_image, SCENE, replace(CONFIG, film=FilmConfig(samples_per_side=1))))(TORUS, fine).radiance)[
         ..., 0
     ]
     offset = (np.arange(16) + 0.5) / 8 - 1

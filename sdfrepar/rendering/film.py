@@ -1,0 +1,87 @@
+"""Whole pictures with their derivative: the pixels of one camera, which share their samples."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from sdfrepar import imaging
+from sdfrepar.records import Camera, Sample
+from sdfrepar.rendering.config import RenderConfig, Scene
+from sdfrepar.rendering.differences import central
+from sdfrepar.rendering.samples import light_of_film, sample_film
+
+
+def render_film(
+    scene: Scene,
+    config: RenderConfig,
+    params: Any,
+    camera: Camera,
+    baseline: jax.Array | None = None,
+    *,
+    key: jax.Array,
+) -> jax.Array:
+    """A picture with its derivative.
+
+    Args:
+        scene: what there is to see.
+        config: how; `chunk` samples at a time.
+        params: parameters of the scene.
+        camera: one camera.
+        baseline: (H, W, 3) the control variate b of each pixel, linear: any guess that does not depend on the samples
+            drawn here. None takes it from one pilot sample a pixel. Not used without `config.film.control_variate`.
+        key: random key; the same key takes the same samples of any scene.
+
+    Returns:
+        (H, W, 3) linear radiance; with a control variate noise can take it a little below zero.
+
+    Gradient: in `params` and `camera`, as `render_pixels`.
+    """
+    film_key, band_key, pilot_key = jax.random.split(key, 3)
+    u = imaging.film_positions(config.film, film_key, camera.resolution)
+    if not config.film.control_variate:
+        baseline = jnp.zeros((*camera.resolution, 3))
+    elif baseline is None:
+        baseline = _pilot(scene, config, params, camera, key=pilot_key)
+
+    def rendered(params: Any, camera: Camera) -> jax.Array:
+        samples = _sample_in_chunks(scene, config, params, camera, u, key=band_key)
+        return imaging.picture(config.film, samples, baseline)
+
+    if config.gradient.method == "finite_difference":
+        return central(rendered, config.gradient.step)(params, camera)
+    return rendered(params, camera)
+
+
+def _sample_in_chunks(
+    scene: Scene, config: RenderConfig, params: Any, camera: Camera, u: jax.Array, *, key: jax.Array
+) -> Sample:
+    """Samples at all of u (S, 2), `config.chunk` at a time; what a chunk needs in reverse, it computes again."""
+
+    def one_chunk(params: Any, camera: Camera, u: jax.Array, key: jax.Array) -> Sample:
+        size = u.shape[0]
+        cameras = jax.tree.map(lambda c: jnp.broadcast_to(c, (size, *c.shape)), camera)
+        return sample_film(scene, config, params, cameras, u, jnp.ones(size), key=key)[0]
+
+    size = u.shape[0]
+    chunks = -(-size // config.chunk)
+    if chunks == 1:
+        return one_chunk(params, camera, u, key)
+    per_chunk = -(-size // chunks)
+    padded = jnp.resize(u, (chunks * per_chunk, 2)).reshape(chunks, per_chunk, 2)
+    again = jax.checkpoint(one_chunk)
+    samples = jax.lax.map(lambda part: again(params, camera, *part), (padded, jax.random.split(key, chunks)))
+    return jax.tree.map(lambda s: s.reshape(-1, *s.shape[2:])[:size], samples)
+
+
+def _pilot(scene: Scene, config: RenderConfig, params: Any, camera: Camera, *, key: jax.Array) -> jax.Array:
+    """Half way (H, W, 3) between the darkest and the brightest of one sample of each cell in reach of a pixel."""
+    height, width = camera.resolution
+    wide = imaging.margin(config.film)
+    shape = (height + 2 * wide, width + 2 * wide)
+    columns, rows = jnp.meshgrid(jnp.arange(shape[1]), jnp.arange(shape[0]), indexing="xy")
+    corner = jnp.stack([columns, rows], axis=-1).reshape(-1, 2) - wide
+    u = corner + jax.random.uniform(key, corner.shape)
+    cameras = jax.tree.map(lambda c: jnp.broadcast_to(c, (len(u), *c.shape)), camera)
+    light = light_of_film(scene, config, params, cameras, u)
+    return imaging.half_way(config.film, light.reshape(*shape, 1, 3))

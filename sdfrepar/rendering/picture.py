@@ -1,0 +1,75 @@
+"""Whole pictures of every channel, for people to look at: radiance, opacity, depth, normals. Without derivatives."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from sdfrepar import cameras, raygen, shading
+from sdfrepar.records import Camera, Hit, Image, Status
+from sdfrepar.rendering.config import RenderConfig, Scene
+from sdfrepar.rendering.rays import trace_rays
+from sdfrepar.rendering.samples import radiance_at
+
+
+def render_image(scene: Scene, config: RenderConfig, params: Any, camera: Camera) -> Image:
+    """A whole picture of box pixels, with opacity, depth and normals. Without derivatives.
+
+    Args:
+        scene: what there is to see.
+        config: `film.samples_per_side`² regular samples a pixel; `chunk` rays at a time.
+        params: parameters of the scene.
+        camera: one camera.
+
+    Returns:
+        An image of the camera's resolution.
+
+    Gradient: none; use `render_film`.
+    """
+    height, width = camera.resolution
+    side = config.film.samples_per_side
+    columns, rows = jnp.meshgrid(jnp.arange(width * side), jnp.arange(height * side), indexing="xy")
+    u = (jnp.stack([columns, rows], axis=-1).reshape(-1, 2) + 0.5) / side
+
+    def one_chunk(u: jax.Array) -> Image:
+        rays = jax.vmap(raygen.ray_through, in_axes=(None, 0))(camera, u)
+        hits, _ = trace_rays(scene.distance, config, params, rays)
+        return jax.vmap(partial(_observe, scene, params, camera))(u, hits)
+
+    chunks = -(-u.shape[0] // config.chunk)
+    padded = jnp.resize(u, (chunks * config.chunk, 2)) if chunks > 1 else u
+    film = jax.lax.map(one_chunk, padded.reshape(chunks, -1, 2))
+    film = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[: u.shape[0]], film)
+    return _box_pixels(film, height, width, side)
+
+
+def _observe(scene: Scene, params: Any, camera: Camera, u: jax.Array, hit: Hit) -> Image:
+    """One sample of every channel of an image."""
+    ray = raygen.ray_through(camera, u)
+    x = shading.surface_point(scene.distance, params, ray, hit.distance)
+    opacity = (hit.status == Status.HIT).astype(u.dtype)
+    return Image(
+        radiance=radiance_at(scene, params, camera, u, hit),
+        opacity=opacity,
+        depth=opacity * cameras.project(camera, x)[1],
+        normal=opacity * shading.normal(scene.distance, params, x),
+    )
+
+
+def _box_pixels(film: Image, height: int, width: int, side: int) -> Image:
+    """Average the samples (height * side * width * side, ...) of each pixel; depth and normal over its hits."""
+
+    def mean(x: jax.Array) -> jax.Array:
+        return x.reshape(height, side, width, side, -1).mean(axis=(1, 3))
+
+    opacity = mean(film.opacity)
+    covered = jnp.maximum(opacity, 1e-6)
+    normal = mean(film.normal)
+    length = jnp.sqrt(jnp.sum(normal**2, axis=-1, keepdims=True))
+    return Image(
+        radiance=mean(film.radiance),
+        opacity=opacity[..., 0],
+        depth=(mean(film.depth) / covered)[..., 0],
+        normal=normal / jnp.maximum(length, 1e-6),
+    )

@@ -1,0 +1,60 @@
+"""The distance warp of [V22]: the motion of ONE point, at the mean distance of the points that the march visited.
+
+    V(u; θ) = -h(t̄) P n / |n|²,   t̄ = Σ_i ŵ_i t_i,   w_i = (|f_i| + λ (n·d)² + ε)^-γ        [V22 eq. 12-14]
+
+One query of the field knows θ, whatever the length of the march. At a silhouette all weight is on the grazing point, so
+V agrees with its motion as [B22]'s does.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from sdfrepar.fields import Distance, gradient
+from sdfrepar.records import Ray
+from sdfrepar.warping.grazing import Approaches, weigh_in_logarithms
+from sdfrepar.warping.path import NO_WEIGHT, Path, on_film
+
+
+@dataclass(frozen=True)
+class DistanceConfig:
+    """The constants of [V22]."""
+
+    gamma: float = 3.0
+    """Exponent of the weights."""
+    angle_weight: float = 0.05
+    """What the squared cosine counts beside the distance, scene units."""
+    epsilon: float = 1e-6
+    """Added to the distance, scene units."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if self.gamma <= 1:
+            raise ValueError(f"distance.gamma is {self.gamma}; it must exceed 1 for the mean to find the silhouette.")
+        if self.angle_weight <= 0 or self.epsilon < 0:
+            raise ValueError(
+                f"distance.angle_weight is {self.angle_weight} and distance.epsilon {self.epsilon}; the first must be "
+                "positive, the second not negative."
+            )
+
+
+def distance_points(
+    distance: Distance, config: DistanceConfig, params: Any, ray: Ray, path: Path, found: Approaches
+) -> tuple[jax.Array, jax.Array]:
+    """The mean point of a path, t̄ (1,), and its coefficient a (1, 2), before the limiter.
+
+    Arguments as for `velocity_points`, whose word on the closest approaches holds here: the peak of the weights is
+    ∫ (S + λ f_tt² τ²)^-γ dτ = S^-γ √(S / λ) / f_tt · √π Γ(γ - ½) / Γ(γ).
+    """
+    measure = jnp.abs(path.f) + config.angle_weight * path.slope**2 + config.epsilon
+    at_approach = jnp.abs(found.f) + config.epsilon
+    shape = math.sqrt(math.pi) * math.gamma(config.gamma - 0.5) / math.gamma(config.gamma)
+    peak = shape * jnp.sqrt(jnp.maximum(at_approach, 1e-9) / config.angle_weight) / found.curvature
+    log_weight = weigh_in_logarithms(ray, path, found, measure, at_approach, peak, config.gamma)
+    t = jax.nn.softmax(log_weight) @ jnp.concatenate([path.t, found.t])
+    n = gradient(distance, params, ray.origin + t * ray.direction)
+    anything = jnp.max(log_weight) > NO_WEIGHT
+    return t[None], jnp.where(anything, -on_film(ray, t, n), 0.0)[None]

@@ -1,0 +1,124 @@
+"""What a warp remembers of a march: the points it visited, how they weigh, and how near they came to a silhouette."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from sdfrepar.numerics import away_from_zero
+from sdfrepar.records import Ray
+
+# The closest approach that a point of slope s = n·d foretells differs from its |f| by s²/2 over the curvature along
+# the ray. This is the radius of curvature taken for it, scene units; it only sets how wide the band is on the inside.
+BAND_RADIUS = 0.5
+
+# Points this close to the rim of the unit sphere, or to the camera, weigh less and less: there marches begin and end,
+# and a point that appears or vanishes must not move the warp. Scene units (squared, for the rim).
+_RIM = 0.1
+
+# The logarithm of no weight at all: finite, so that a ray without any point has a difference of logarithms.
+NO_WEIGHT = -1e30
+
+
+class Path(NamedTuple):
+    """The points that a march visited, in order; beyond `count` the last one is repeated."""
+
+    t: jax.Array  # (N,) distance along the ray, scene units
+    f: jax.Array  # (N,) value of the field
+    count: jax.Array  # () int32
+
+    @property
+    def visited(self) -> jax.Array:
+        """Which entries (N,) are points of the march, not repetitions of the last."""
+        return jnp.arange(self.t.shape[0]) < self.count
+
+    @property
+    def slope(self) -> jax.Array:
+        """n·d (N,) at every point, by differences; 1, far from grazing, at the first.
+
+        A difference along the ray costs nothing where a normal costs a gradient. It vanishes at a grazing point as n·d
+        does, which is all that weights and band ask of it.
+        """
+        slope = _slope(self.t, self.f, jnp.roll(self.t, 1), jnp.roll(self.f, 1))
+        return slope.at[0].set(1.0)
+
+    @property
+    def spacing(self) -> jax.Array:
+        """Quadrature weights (t_{i+1} - t_{i-1}) / 2 (N,), positive [B22 eq. 13 has the sign reversed].
+
+        A sphere tracer's next point is |f| away, whether it is still visited or not, and the last point stands for all
+        that would follow it down to the surface: where a path ends must not move the warp.
+        """
+        length = jnp.abs(self.f)
+        before = jnp.roll(length, 1).at[0].set(0.0)
+        last = jnp.arange(self.t.shape[0]) == self.count - 1
+        slope = self.slope
+        down = last & (slope < 0)
+        after = jnp.where(down, 2.0 * length / jnp.clip(-slope, 0.05, 2.0), length)
+        return jnp.maximum(0.5 * (before + after), 1e-12)
+
+
+def path_init(points: int) -> Callable[[Ray], Path]:
+    """Observer of the visited points themselves, at most `points` of them."""
+
+    def init(ray: Ray) -> Path:
+        blank = jnp.broadcast_to(ray.near, (points,))
+        return Path(t=blank, f=jnp.ones_like(blank), count=jnp.zeros((), jnp.int32))
+
+    return init
+
+
+def path_step(path: Path, ray: Ray, index: jax.Array, t: jax.Array, f: jax.Array) -> Path:
+    """Note one visited point, and repeat it to the end of the record."""
+    del ray
+    later = jnp.arange(path.t.shape[0]) >= index
+    return Path(t=jnp.where(later, t, path.t), f=jnp.where(later, f, path.f), count=index + 1)
+
+
+def closest_init(ray: Ray) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Observer of the grazing measure: (smallest measure so far, last t, last f)."""
+    return jnp.full_like(ray.near, jnp.inf), ray.near, jnp.full_like(ray.near, jnp.inf)
+
+
+def closest_step(
+    state: tuple[jax.Array, jax.Array, jax.Array], ray: Ray, index: jax.Array, t: jax.Array, f: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Fold one visited point into the grazing measure; see `closest_init`."""
+    smallest, last_t, last_f = state
+    here = grazing(ray, t, f, _slope(t, f, last_t, last_f))
+    return jnp.where(index > 0, jnp.minimum(smallest, here), smallest), t, f
+
+
+def grazing(ray: Ray, t: jax.Array, f: jax.Array, slope: jax.Array) -> jax.Array:
+    """How far a point is from being a silhouette point, () in pixels: 0 on the silhouette, on either side of it."""
+    return (jnp.abs(f) + 0.5 * BAND_RADIUS * slope**2) / (jnp.maximum(t, 1e-6) * ray.footprint)
+
+
+def rim(ray: Ray) -> jax.Array:
+    """A factor () that takes the warp of a ray to zero where the ray leaves the unit sphere's outline; else 1."""
+    x = ray.origin - (ray.origin @ ray.direction) * ray.direction
+    return jnp.clip((1.0 - x @ x) / _RIM, 0.0, 1.0)
+
+
+def log_presence(ray: Ray, path: Path) -> jax.Array:
+    """The logarithm (N,) of a weight that lets points fade in at the camera and out at the rim of the unit sphere."""
+    x = ray.origin[None] + path.t[:, None] * ray.direction[None]
+    inside = jnp.minimum((1.0 - jnp.sum(x**2, axis=1)) / _RIM, 1.0) * jnp.minimum(path.t / _RIM, 1.0)
+    present = path.visited & (inside > 1e-12)
+    return jnp.where(present, jnp.log(jnp.where(present, inside, 1.0)), NO_WEIGHT)
+
+
+def on_film(ray: Ray, t: jax.Array, n: jax.Array) -> jax.Array:
+    """P n / |n|² (2,) in pixels: how the film sees a point at distance t move when its surface advances by one unit.
+
+    P is the pseudo-inverse of ∂x/∂u at fixed t, t ∂d/∂u. Points nearer than 0.001 count as that far.      [B22 eq. 5]
+    """
+    differential = ray.differential
+    pseudo_inverse = jnp.linalg.inv(differential.T @ differential) @ differential.T
+    return pseudo_inverse @ n / (jnp.maximum(n @ n, 1e-6) * jnp.maximum(t, 1e-3))
+
+
+def _slope(t: jax.Array, f: jax.Array, last_t: jax.Array, last_f: jax.Array) -> jax.Array:
+    """n·d between two neighbouring points of a march."""
+    return (f - last_f) / away_from_zero(t - last_t, 1e-9)
