@@ -3,8 +3,8 @@
     from sdfrepar import fields, gradcheck
     print(gradcheck.check(fields.torus, params, camera, {"major": 1.0, "minor": 0.0}))
 
-Nothing here trusts a method: the reference is the rendered picture at both sides of the parameters, with the same random
-numbers, extrapolated to a step of zero.
+Nothing here trusts a method: the reference is the rendered picture at both sides of the parameters, with the same
+random numbers, extrapolated to a step of zero.
 """
 
 from dataclasses import dataclass, field, replace
@@ -218,7 +218,8 @@ def estimated(scene: Scene, config: GradcheckConfig, theta: Any, motion: Any) ->
     @jax.jit
     def one(theta: Any, motion: Any, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         def picture(s: jax.Array) -> jax.Array:
-            return jnp.mean(render_film(scene, config.render, *_moved(theta, motion, s), key=key), axis=-1)
+            params, camera = _moved(theta, motion, s)
+            return jnp.mean(render_film(scene, config.render, params, camera, key=key), axis=-1)
 
         # One number is differentiated, whatever the size of the parameters: finite differences can do that as well.
         return jax.jvp(picture, (jnp.zeros(()),), (jnp.ones(()),))
@@ -237,7 +238,8 @@ def finite_difference(scene: Scene, config: GradcheckConfig, theta: Any, motion:
         baseline = jnp.zeros((*theta[1].resolution, 3))
 
         def picture(s: jax.Array) -> jax.Array:
-            return jnp.mean(render_film(scene, plain, *_moved(theta, motion, s), baseline, key=key), axis=-1)
+            params, camera = _moved(theta, motion, s)
+            return jnp.mean(render_film(scene, plain, params, camera, baseline, key=key), axis=-1)
 
         far, near, nearer, farther = jax.lax.map(picture, config.step * jnp.array([-2.0, -1.0, 1.0, 2.0]))
         return (8.0 * (nearer - near) - (farther - far)) / (12.0 * config.step)

@@ -7,23 +7,17 @@ from typing import TextIO
 
 import numpy as np
 
+
+def _stops(colours: str) -> np.ndarray:
+    """Colours (N, 3) in [0, 1] from hexadecimal words."""
+    return np.array([list(bytes.fromhex(colour)) for colour in colours.split()], np.float32) / 255.0
+
+
 # Eight evenly spaced colours of the `inferno` map: dark to bright, of even perceptual steps, safe for the colour-blind.
-_INFERNO = (
-    np.array(
-        [
-            (0x00, 0x00, 0x04),
-            (0x28, 0x0B, 0x54),
-            (0x65, 0x15, 0x6E),
-            (0x9F, 0x2A, 0x63),
-            (0xD4, 0x48, 0x42),
-            (0xF5, 0x7D, 0x15),
-            (0xFA, 0xC1, 0x27),
-            (0xFC, 0xFF, 0xA4),
-        ],
-        np.float32,
-    )
-    / 255.0
-)
+_INFERNO = _stops("000004 280B54 65156E 9F2A63 D44842 F57D15 FAC127 FCFFA4")
+
+# ColorBrewer's diverging RdBu from blue over white to red, equally bright on both sides, safe for the colour-blind.
+_BLUE_RED = _stops("053061 2166AC 4393C3 92C5DE D1E5F0 F7F7F7 FDDBC7 F4A582 D6604D B2182B 67001F")
 
 _ERROR_SATURATION = 0.25
 _SEPARATOR_WIDTH, _SEPARATOR_GREY = 2, 0.5
@@ -73,8 +67,28 @@ def error_map(truth_srgb: np.ndarray, render_srgb: np.ndarray) -> np.ndarray:
     if truth.shape != render.shape:
         raise ValueError(f"The pictures have shapes {truth.shape} and {render.shape}, expected the same; resize one.")
     error = np.abs(truth - render).mean(axis=-1) / _ERROR_SATURATION
-    stops = np.linspace(0.0, 1.0, len(_INFERNO))
-    return np.stack([np.interp(error, stops, channel) for channel in _INFERNO.T], axis=-1).astype(np.float32)
+    return _in_colours(error, _INFERNO)
+
+
+def signed_picture(values: np.ndarray, scale: float) -> np.ndarray:
+    """Signed values in diverging colours: blue below zero, near white at zero, red above; black where not a number.
+
+    Args:
+        values: (H, W) any unit.
+        scale: the magnitude, in that unit, from which on the colour is the deepest.
+
+    Returns:
+        (H, W, 3) float32 sRGB.
+
+    Raises:
+        ValueError: values of another shape, or a scale that is not positive.
+    """
+    values = np.asarray(values, np.float32)
+    if values.ndim != 2:
+        raise ValueError(f"values has shape {values.shape}, expected (H, W); average over the colours first.")
+    if not scale > 0:
+        raise ValueError(f"scale is {scale}, expected a positive magnitude; the largest of the values is a usual one.")
+    return np.nan_to_num(_in_colours(0.5 + 0.5 * values / scale, _BLUE_RED))
 
 
 def normal_picture(normal: np.ndarray, opacity: np.ndarray) -> np.ndarray:
@@ -284,6 +298,12 @@ def _picture(picture: np.ndarray, name: str) -> np.ndarray:
     if picture.ndim != 3 or picture.shape[-1] != 3 or picture.dtype.kind != "f":
         raise ValueError(f"{name} is {picture.dtype} {picture.shape}, expected floats (H, W, 3); divide bytes by 255.")
     return picture.astype(np.float32)
+
+
+def _in_colours(share: np.ndarray, colours: np.ndarray) -> np.ndarray:
+    """A map of evenly spaced colours (N, 3) at shares (H, W), held beyond [0, 1]: (H, W, 3) float32."""
+    stops = np.linspace(0.0, 1.0, len(colours))
+    return np.stack([np.interp(share, stops, channel) for channel in colours.T], axis=-1).astype(np.float32)
 
 
 def _over_white(colour: np.ndarray, opacity: np.ndarray) -> np.ndarray:

@@ -15,9 +15,8 @@ from sdfrepar.fields import Distance
 from sdfrepar.numerics import away_from_zero
 from sdfrepar.records import Hit, Ray, Status
 
-
-# A ray that falls by less than this times √tolerance per unit length reaches a depth of less than four tolerances below a
-# surface of radius 1/2.
+# A ray that falls by less than this times √tolerance per unit length reaches a depth of less than four tolerances
+# below a surface of radius 1/2.
 _FLAT = 4.0
 
 # Where a parabola has settled on a root, |f| is below this share of the tolerance.

@@ -60,9 +60,8 @@ def test_a_tent_pixel_is_a_blurred_box_pixel():
     many = replace(CONFIG, film=FilmConfig(samples_per_side=8))
     tent = np.asarray(pixels(many)[0])[:, 0].reshape(24, 24)
     fine = scenes.camera_at((1.2, 1.6, -2.0), (24 * 8, 24 * 8))
-    box = np.asarray(jax.jit(partial(render_image, SCENE, replace(CONFIG, film=FilmConfig(samples_per_side=1))))(TORUS, fine).radiance)[
-        ..., 0
-    ]
+    single = replace(CONFIG, film=FilmConfig(samples_per_side=1))
+    box = np.asarray(jax.jit(partial(render_image, SCENE, single))(TORUS, fine).radiance)[..., 0]
     offset = (np.arange(16) + 0.5) / 8 - 1
     weight = (1 - np.abs(offset)) / 8
     padded = np.pad(box, 4, mode="edge")

@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+from skimage.color import rgb2lab
 
 from sdfrepar import reports
 from sdfrepar.evaluation import luminance
@@ -50,6 +51,34 @@ def test_error_map_brightens_to_saturation():
     np.testing.assert_allclose(colours[0, 51:], np.tile(np.array([252, 255, 164]) / 255, (10, 1)), atol=1e-6)
     with pytest.raises(ValueError, match="expected the same"):
         reports.error_map(flat(0.0), flat(0.0, width=2))
+
+
+def test_signed_values_diverge_from_white():
+    values = np.linspace(-3.0, 3.0, 13)[None]
+    colours = reports.signed_picture(values, 2.0)
+    assert colours.shape == (1, 13, 3) and colours.dtype == np.float32
+    np.testing.assert_allclose(colours[0, 6], 247 / 255, rtol=1e-6)
+    np.testing.assert_array_equal(colours[0, :2], colours[0, [2, 2]])  # saturated beyond the scale
+    np.testing.assert_array_equal(colours[0, -2:], colours[0, [-3, -3]])
+    red_less_blue = colours[0, :, 0] - colours[0, :, 2]
+    assert np.all(red_less_blue[:6] < -0.1) and np.all(red_less_blue[7:] > 0.1)
+    # Lightness L*, of 100, tells of the magnitude alone.
+    lightness = rgb2lab(colours)[0, :, 0]
+    assert np.all(np.diff(lightness[2:7]) > 2.0) and np.all(np.diff(lightness[6:11]) < -2.0)
+    np.testing.assert_allclose(lightness, lightness[::-1], atol=6.0)
+
+
+def test_signed_picture_shows_what_is_not_a_number():
+    colours = reports.signed_picture(np.array([[np.nan, np.inf, 1.0]]), 1.0)
+    np.testing.assert_array_equal(colours[0, 0], 0.0)
+    np.testing.assert_array_equal(colours[0, 1], colours[0, 2])
+
+
+def test_signed_picture_refuses_what_it_cannot_show():
+    with pytest.raises(ValueError, match="average over the colours"):
+        reports.signed_picture(flat(0.0), 1.0)
+    with pytest.raises(ValueError, match="scale is 0"):
+        reports.signed_picture(np.zeros((2, 2)), 0)
 
 
 def test_normals_over_white():

@@ -6,6 +6,8 @@
     mosaic      whole pictures, whose pixels share samples
     tones       the sRGB curve
     pyramid     halved resolutions
+
+Nothing here knows a field.
 """
 
 from sdfrepar.imaging.estimators import FilmConfig, pixel, pixel_positions
@@ -17,8 +19,8 @@ from sdfrepar.imaging.tones import linear_from_srgb, srgb_from_linear
 
 __all__ = [
     "FILTERS",
-    "Filter",
     "FilmConfig",
+    "Filter",
     "film_positions",
     "half_way",
     "line_points",

@@ -74,6 +74,6 @@ FILTERS: dict[FilterName, Filter] = {
     "box": Filter(0.5, _box, *_even(0.5)),
     "tent": Filter(1.0, _tent, *_even(1.0)),
     "bspline": Filter(2.0, _bspline, *_peaked(2.0)),
-    "gaussian": Filter(_WINDOW, _gaussian, *_peaked(_WINDOW)),
+    "gaussian": Filter(_WINDOW, _gaussian, *_even(_WINDOW)),
 }
 """box: what a camera's pixel is; tent: the reconstruction's default; bspline: cubic, smooth; gaussian: windowed."""

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from sdfrepar.imaging.estimators import FilmConfig, edge_flux, excess, weigh
 from sdfrepar.imaging.sampling import line_points, square_points
+from sdfrepar.numerics import tangent_of
 from sdfrepar.records import Sample
 
 
@@ -29,7 +30,7 @@ def film_positions(config: FilmConfig, key: jax.Array, resolution: tuple[int, in
         resolution: (height, width), pixels.
 
     Returns:
-        (S, 2) pixels; `film_size` of them.
+        (S, 2) pixels, in the order that `picture` expects of its samples.
     """
     height, width = resolution
     wide = margin(config)
@@ -42,7 +43,7 @@ def film_positions(config: FilmConfig, key: jax.Array, resolution: tuple[int, in
         for axis, edge_key, shape in ((1, upright_key, (height, width + 1)), (0, level_key, (height + 1, width))):
             corners = _corners(*shape)
             offset = jax.vmap(along)(jax.random.split(edge_key, len(corners)))
-            u.append(corners[:, None] + offset[:, :, None] * jnp.eye(2)[axis])
+            u.append(corners[:, None] + offset[:, :, None] * jnp.eye(2)[None, None, axis])
     return jnp.concatenate([part.reshape(-1, 2) for part in u])
 
 
@@ -64,9 +65,7 @@ def picture(config: FilmConfig, samples: Sample, baseline: jax.Array) -> jax.Arr
     cells = (height + 2 * wide) * (width + 2 * wide)
     baseline = jax.lax.stop_gradient(baseline)
     inner = jax.tree.map(
-        lambda s: s[: cells * config.inside].reshape(
-            height + 2 * wide, width + 2 * wide, config.inside, *s.shape[1:]
-        ),
+        lambda s: s[: cells * config.inside].reshape(height + 2 * wide, width + 2 * wide, config.inside, *s.shape[1:]),
         samples,
     )
     value = baseline + _gather(config, inner, baseline)
@@ -125,10 +124,10 @@ def _outflow(config: FilmConfig, samples: Sample, baseline: jax.Array) -> jax.Ar
     upright = height * (width + 1) * config.on_edges
 
     def flux(sample: Sample, axis: int) -> tuple[jax.Array, jax.Array]:
-        # The constant b differs from pixel to pixel, so light and motion are averaged apart.
-        none = jnp.zeros(3)
-        motion = edge_flux(sample.replace(radiance=jnp.ones(3)), none)[:, axis]
-        return edge_flux(sample, none)[:, axis], motion
+        # The constant b differs from pixel to pixel, so light and motion are averaged apart: (L - b) V = L V - b V.
+        light = edge_flux(sample, jnp.zeros(3))[:, axis]
+        motion = jnp.broadcast_to(tangent_of(sample.warp.displacement[axis]), 3)
+        return light, motion
 
     def means(part: slice, shape: tuple[int, int], axis: int) -> tuple[jax.Array, jax.Array]:
         light, motion = jax.vmap(functools.partial(flux, axis=axis))(jax.tree.map(lambda s: s[part], samples))

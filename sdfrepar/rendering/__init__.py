@@ -10,6 +10,8 @@
     film         a whole picture with derivatives
     picture      a whole picture of every channel, without
     differences  finite differences as a method like the others
+
+Everything above this package is written for one ray.
 """
 
 from sdfrepar.rendering.config import GradientConfig, RenderConfig, Scene

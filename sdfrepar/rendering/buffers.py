@@ -44,7 +44,8 @@ def in_rounds(
     """Apply `work` to the items whose state is wanted, a buffer at a time, until none is left or `rounds` are over.
 
     Args:
-        work: (item, state) -> state, for one item.
+        work: (item, state) -> state, for one item; leaves a state that is not wanted as it is, since those fill up the
+            last buffer.
         wanted: all states -> (S,) bool.
         share: room of the buffer, as a share of S.
         rounds: at most.

@@ -31,7 +31,7 @@ def central(function: Callable[..., Any], step: float) -> Callable[..., Any]:
 
     @jax.custom_jvp
     def differenced(*arguments: Any) -> Any:
-        return function(*arguments)
+        return jax.tree.map(jnp.asarray, function(*arguments))
 
     def rule(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
         leaves, tree = jax.tree.flatten(primals)
@@ -46,14 +46,15 @@ def central(function: Callable[..., Any], step: float) -> Callable[..., Any]:
 
         def moved(flat: jax.Array) -> Any:
             changed = dict(zip(moving, unravel(flat), strict=True))
-            return function(*jax.tree.unflatten(tree, [changed.get(i, leaf) for i, leaf in enumerate(leaves)]))
+            result = function(*jax.tree.unflatten(tree, [changed.get(i, leaf) for i, leaf in enumerate(leaves)]))
+            return jax.tree.map(jnp.asarray, result)
 
         def along(axis: jax.Array) -> Any:
             return jax.tree.map(lambda a, b: _slope(a, b, step), moved(flat + step * axis), moved(flat - step * axis))
 
         columns = jax.lax.map(along, jnp.eye(flat.size, dtype=flat.dtype))
         flat_motion, _ = ravel_pytree([motions[index] for index in moving])
-        value = function(*primals)
+        value = jax.tree.map(jnp.asarray, function(*primals))
         return value, jax.tree.map(lambda v, c: _combined(v, c, flat_motion), value, columns)
 
     differenced.defjvp(rule, symbolic_zeros=True)

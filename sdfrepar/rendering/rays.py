@@ -60,13 +60,10 @@ def trace_rays(distance: Distance, config: RenderConfig, params: Any, rays: Ray)
     return hits, grazing
 
 
-def march(
-    distance: Distance, config: RenderConfig, params: Any, camera: Camera, u: jax.Array
-) -> tuple[Ray, warping.Path]:
-    """One ray through u (2,) and the points its march visits; differentiable in u by forward mode."""
-    ray = raygen.ray_through(camera, u)
+def march(distance: Distance, config: RenderConfig, params: Any, camera: Camera, u: jax.Array) -> warping.Path:
+    """The points that the march of the ray through u (2,) visits; differentiable in u by forward mode."""
     observer = tracing.Observer(warping.path_init(config.trace.max_steps), warping.path_step)
-    return ray, tracing.trace(distance, config.trace, params, ray, observer)[1]
+    return tracing.trace(distance, config.trace, params, raygen.ray_through(camera, u), observer)[1]
 
 
 def point_at(camera: Camera, u: jax.Array, t: jax.Array) -> jax.Array:

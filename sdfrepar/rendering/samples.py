@@ -1,6 +1,8 @@
 """Light at many film positions, with all that its derivative needs: where the stages meet.
 
     rays → hits → warps → radiance
+
+What `imaging` makes of them is the pixel.
 """
 
 from functools import partial
@@ -60,9 +62,7 @@ def sample_film(
     return samples, statistics(config, hits, in_band)
 
 
-def light_of_film(
-    scene: Scene, config: RenderConfig, params: Any, camera: Camera, u: jax.Array
-) -> jax.Array:
+def light_of_film(scene: Scene, config: RenderConfig, params: Any, camera: Camera, u: jax.Array) -> jax.Array:
     """Radiance (S, 3) alone at film positions u (S, 2) of S cameras. Detached."""
     params, camera = jax.lax.stop_gradient((params, camera))
     hits, _ = trace_rays(scene.distance, config, params, jax.vmap(raygen.ray_through)(camera, u))

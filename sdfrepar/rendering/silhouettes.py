@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from sdfrepar import shading, warping
+from sdfrepar import raygen, shading, warping
 from sdfrepar.numerics import tangent_of
 from sdfrepar.records import Camera, Ray, Warp
 from sdfrepar.rendering import buffers
@@ -57,15 +57,15 @@ def relax_band(
     return jnp.zeros_like(behind).at[chosen].set(few * share[:, None])
 
 
-def _warp(
-    scene: Scene, config: RenderConfig, params: Any, camera: Camera, u: jax.Array, width: jax.Array
-) -> Warp:
+def _warp(scene: Scene, config: RenderConfig, params: Any, camera: Camera, u: jax.Array, width: jax.Array) -> Warp:
     """V and div V at one film position, by the chosen method, limited to the band."""
     still_params, still_camera = jax.lax.stop_gradient((params, camera))
 
     def points(u: jax.Array) -> tuple[jax.Array, jax.Array]:
-        ray, path = march(scene.distance, config, still_params, still_camera, u)
-        return _points(scene, config, still_params, ray, path, width)
+        # The grazing warp only starts its search from the march, and needs no derivative of it.
+        marched = jax.lax.stop_gradient(u) if config.gradient.method == "grazing" else u
+        path = march(scene.distance, config, still_params, still_camera, marched)
+        return _points(scene, config, still_params, raygen.ray_through(still_camera, u), path, width)
 
     c = warping.coefficients(points, u)
     return warping.attach(scene.distance, point_at, params, camera, u, c)
@@ -99,7 +99,8 @@ def _relaxed(
 ) -> jax.Array:
     """ΔL (-h) / ε (3,) of one sample in the band, zero in value [W24]."""
     still_params, still_camera = jax.lax.stop_gradient((params, camera))
-    ray, path = march(scene.distance, config, still_params, still_camera, u)
+    ray = raygen.ray_through(still_camera, u)
+    path = march(scene.distance, config, still_params, still_camera, u)
     t, surface, density = warping.beside_silhouette(
         scene.distance, config.gradient.relaxed, still_params, ray, path, width
     )

@@ -11,7 +11,7 @@ The warps all take the linear form of `linear`.
 from sdfrepar.warping.distance import DistanceConfig, distance_points
 from sdfrepar.warping.grazing import GrazingConfig, approaches, grazing_points, limiter
 from sdfrepar.warping.linear import Coefficients, attach, coefficients
-from sdfrepar.warping.path import Path, closest_init, closest_step, grazing, path_init, path_step, rim
+from sdfrepar.warping.path import Path, closest_init, closest_step, grazing_measure, path_init, path_step, rim
 from sdfrepar.warping.relaxed import RelaxedConfig, beside_silhouette
 from sdfrepar.warping.velocity import VelocityConfig, velocity_points
 
@@ -29,7 +29,7 @@ __all__ = [
     "closest_step",
     "coefficients",
     "distance_points",
-    "grazing",
+    "grazing_measure",
     "grazing_points",
     "limiter",
     "path_init",

@@ -37,10 +37,10 @@ class GrazingConfig:
 
     minima: int = 2
     """Closest approaches of a ray that are told apart."""
-    iterations: int = 8
+    iterations: int = 6
     """Steps of the search for a closest approach."""
-    length: float = 0.3
-    """Minima flatter than |f| over the square of this fade out, scene units."""
+    length: float = 0.4
+    """Minima whose curvature is below √(|f| / length³) fade out, scene units."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -76,16 +76,17 @@ def approaches(
     """
 
     def measured(t: jax.Array) -> Approaches:
-        # One Newton step on n·d = 0 with a detached curvature gives t* its derivative in u.
-        _, slope, curvature = along_ray(distance, params, ray, t)
-        flat, still = jax.lax.stop_gradient((curvature < _FLATTEST, jnp.maximum(curvature, _FLATTEST)))
-        t = t - jnp.where(flat, 0.0, slope / still)
-        f, _, curvature = along_ray(distance, params, ray, t)
+        # One Newton step on n·d = 0 with a detached curvature gives t* its derivative in u, and the field its minimum.
+        f, slope, curvature = along_ray(distance, params, ray, t)
+        flat, steepness = jax.lax.stop_gradient((curvature < _FLATTEST, jnp.abs(slope)))
         curvature = jnp.maximum(curvature, _FLATTEST)
-        # In widths of the band; below the surface as `path.grazing` reckons, from the slope s² = 2 |f| f_tt of the hit.
+        step = jnp.where(flat, 0.0, slope / jax.lax.stop_gradient(curvature))
+        t, f = t - step, f - 0.5 * slope * step
+        # In widths of the band; below the surface as `grazing_measure` reckons, from the hit's slope s² = 2 |f| f_tt.
         in_bands = (1.0 + jnp.where(f < 0, BAND_RADIUS * curvature, 0.0)) * bands_per_length / jnp.maximum(t, 1e-3)
-        measure = jnp.abs(f) * (in_bands + curvature + 1.0 / (config.length**2 * curvature))
-        found = ~flat & (jnp.abs(jax.lax.stop_gradient(slope)) < 0.1) & (t > 0)
+        fold = jnp.sqrt((jnp.abs(f) + 1e-9) / config.length**3) / curvature
+        found = ~flat & (steepness < 0.1) & (t > 0)
+        measure = jnp.abs(f) * (in_bands + curvature) + fold
         return Approaches(t=t, f=f, curvature=curvature, measure=jnp.where(found, measure, _FAR))
 
     return jax.vmap(measured)(closest_approaches(distance, params, ray, path, config.minima, config.iterations))
@@ -109,7 +110,7 @@ def grazing_points(
 
 def fade(found: Approaches) -> jax.Array:
     """φ_j (J,): 1 at a silhouette, 0 where an approach is not to be followed."""
-    return jax.vmap(bump, in_axes=(0, None, None))(found.measure, 0.5, 1.0)
+    return jax.vmap(bump, in_axes=(0, None, None))(found.measure, 0.0, 1.0)
 
 
 def limiter(found: Approaches, band: float) -> jax.Array:
@@ -179,9 +180,9 @@ def closest_approaches(
     low = path.visited & (path.f <= before) & (path.f < after)
     lowness = jnp.where(low, -path.f / jnp.maximum(path.t, 1e-3), -jnp.inf)
     chosen = jax.lax.top_k(lowness, minima)[1]
-    start = path.t[chosen]
-    nearer = jnp.where(chosen > 0, path.t[jnp.maximum(chosen - 1, 0)], start)
-    farther = jnp.where(last[chosen], start + _DEPTH, path.t[jnp.minimum(chosen + 1, path.t.shape[0] - 1)])
+    start = _vertex(path)[chosen]
+    nearer = path.t[jnp.maximum(chosen - 1, 0)]
+    farther = jnp.where(last[chosen], path.t[chosen] + _DEPTH, path.t[jnp.minimum(chosen + 1, path.t.shape[0] - 1)])
 
     def search(t: jax.Array, nearer: jax.Array, farther: jax.Array) -> jax.Array:
         def step(state: tuple[jax.Array, ...], _: None) -> tuple[tuple[jax.Array, ...], None]:
@@ -189,9 +190,25 @@ def closest_approaches(
             _, slope, curvature = along_ray(distance, params, ray, t)
             nearer, farther = jnp.where(slope < 0, t, nearer), jnp.where(slope < 0, farther, t)
             newton = t - slope / away_from_zero(curvature, 1e-6)
-            held = (newton > nearer) & (newton < farther)
-            return (jnp.where(held, newton, nearer + jnp.minimum(0.5 * (farther - nearer), _STRIDE)), nearer, farther), None
+            stride = nearer + jnp.minimum(0.5 * (farther - nearer), _STRIDE)
+            return (jnp.where((newton > nearer) & (newton < farther), newton, stride), nearer, farther), None
 
-        return jax.lax.scan(step, (t, nearer, farther), None, length=iterations)[0][0]
+        state, _ = jax.lax.scan(step, (t, nearer, farther), None, length=iterations)
+        return state[0]
 
     return jax.lax.stop_gradient(jax.vmap(search)(start, nearer, farther))
+
+
+def _vertex(path: Path) -> jax.Array:
+    """Where the parabola through each point of a path and its neighbours, or those before it, is lowest: (N,)."""
+    last = jnp.arange(path.t.shape[0]) == path.count - 1
+
+    def neighbour(x: jax.Array, offset: int) -> jax.Array:
+        return jnp.where(last, jnp.roll(x, 1 - offset), jnp.roll(x, -offset))
+
+    t, f = ([neighbour(x, offset) for offset in (-1, 0, 1)] for x in (path.t, path.f))
+    before = (f[1] - f[0]) / away_from_zero(t[1] - t[0], 1e-9)
+    after = (f[2] - f[1]) / away_from_zero(t[2] - t[1], 1e-9)
+    bend = (after - before) / away_from_zero(t[2] - t[0], 1e-9)
+    vertex = 0.5 * (t[0] + t[1]) - before / jnp.maximum(2.0 * bend, 1e-6)
+    return jnp.clip(vertex, path.t - 0.2, path.t + 0.2)

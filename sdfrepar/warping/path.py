@@ -86,11 +86,11 @@ def closest_step(
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Fold one visited point into the grazing measure; see `closest_init`."""
     smallest, last_t, last_f = state
-    here = grazing(ray, t, f, _slope(t, f, last_t, last_f))
+    here = grazing_measure(ray, t, f, _slope(t, f, last_t, last_f))
     return jnp.where(index > 0, jnp.minimum(smallest, here), smallest), t, f
 
 
-def grazing(ray: Ray, t: jax.Array, f: jax.Array, slope: jax.Array) -> jax.Array:
+def grazing_measure(ray: Ray, t: jax.Array, f: jax.Array, slope: jax.Array) -> jax.Array:
     """How far a point is from being a silhouette point, () in pixels: 0 on the silhouette, on either side of it."""
     return (jnp.abs(f) + 0.5 * BAND_RADIUS * slope**2) / (jnp.maximum(t, 1e-6) * ray.footprint)
 

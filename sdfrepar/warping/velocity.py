@@ -1,6 +1,8 @@
 """The velocity warp of [B22]: the mean motion of the points that the march visited, silhouettes weighing most.
 
     V(u; θ) = Σ_i ŵ_i P_i δ_i,   δ_i = -h_i n_i / |n_i|²                                            [B22 eq. 5, 11-13]
+
+P_i takes a motion to the film, h_i is the change of the field at the point.
 """
 
 from dataclasses import dataclass
@@ -67,9 +69,7 @@ def velocity_points(
     return t, -weight[:, None] * jax.vmap(on_film, in_axes=(None, 0, 0))(ray, t, n)
 
 
-def top_weights(
-    config: VelocityConfig, ray: Ray, path: Path, found: Approaches
-) -> tuple[jax.Array, jax.Array]:
+def top_weights(config: VelocityConfig, ray: Ray, path: Path, found: Approaches) -> tuple[jax.Array, jax.Array]:
     """Normalised weights ŵ (K,) of the K heaviest points and their indices (K,) among path and approaches.
 
     Weights are taken relative to the heaviest, in logarithms: S^-γ overflows float32 [B22 eq. 12-14].
