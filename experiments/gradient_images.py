@@ -5,8 +5,11 @@
 Three minutes for the torus by all five methods on 2 cores, half of them spent on compiling. Leaves metrics.json and
 gradient_images.png in the work directory:
 
-    primal    finite difference    velocity     distance    ...
+    picture   finite difference    velocity     distance    ...
               colour scale         its error    its error
+
+A sample of the network takes seventy times as long as one of the torus: give it --resolution=48 --samples_per_side=4
+--reference.samples_per_side=6 --reference.repetitions=4 --reference.step=0.004, and a minute for each method.
 """
 
 import math

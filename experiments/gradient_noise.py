@@ -2,9 +2,9 @@
 
     python -m experiments.gradient_noise --scene=torus --workdir=runs/noise
 
-Eight minutes on 2 cores, half of them spent on compiling each method at each number of samples. Leaves metrics.json and, where
-matplotlib is installed, gradient_noise.png in the work directory. Seconds are those of one derivative picture, without
-compilation; the derivative is taken along one direction, in forward mode.
+Eight minutes for the torus on 2 cores, half of them spent on compiling. Leaves metrics.json and, where matplotlib is
+installed, gradient_noise.png in the work directory. Seconds are those of one derivative picture, without compilation;
+the derivative is taken along one direction, in forward mode.
 """
 
 import io

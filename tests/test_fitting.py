@@ -122,7 +122,9 @@ def test_preferred_pixels_keep_the_mean():
     share = np.mean([np.abs(np.asarray(batch.colour[:, 0]) - outline) < 0.5 for batch in batches])
     assert share > 1.5 * near.mean()
     # Pixels that are preferred weigh less than 1; they fill the band's buffer, here 0.6 of the batch, and no more.
-    assert np.mean([np.mean(batch.weight < 1) for batch in batches]) == pytest.approx(RENDER.band_share, abs=0.03)
+    assert np.mean([np.mean(batch.weight < 1) for batch in batches]) == pytest.approx(
+        RENDER.gradient.band_share, abs=0.03
+    )
     mean = np.mean([np.mean(batch.weight * batch.colour[:, 0]) for batch in batches])
     assert mean == pytest.approx(float(from_axis.mean()), rel=0.02)
     assert np.mean([np.mean(batch.weight) for batch in batches]) == pytest.approx(1.0, rel=0.02)

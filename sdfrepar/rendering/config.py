@@ -40,8 +40,8 @@ class GradientConfig:
     """Samples further from every silhouette than this are left alone, pixels; `inf` follows every sample."""
     band_share: float = 0.25
     """Room for the samples near silhouettes, as a share of all; beyond it a random subset stands for the rest."""
-    step: float = 0.01
-    """Step of the finite difference, in the units of the parameter."""
+    step: float = 0.002
+    """Step of the finite difference, in the units of the parameter; a tenth of a pixel of motion is a good one."""
     velocity: VelocityConfig = field(default_factory=VelocityConfig)
     distance: DistanceConfig = field(default_factory=DistanceConfig)
     grazing: GrazingConfig = field(default_factory=GrazingConfig)

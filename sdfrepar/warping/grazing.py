@@ -187,7 +187,7 @@ def closest_approaches(
     def search(t: jax.Array, nearer: jax.Array, farther: jax.Array) -> jax.Array:
         def step(state: tuple[jax.Array, ...], _: None) -> tuple[tuple[jax.Array, ...], None]:
             t, nearer, farther = state
-            _, slope, curvature = along_ray(distance, params, ray, t)
+            slope, curvature = along_ray(distance, params, ray, t)[1:]
             nearer, farther = jnp.where(slope < 0, t, nearer), jnp.where(slope < 0, farther, t)
             newton = t - slope / away_from_zero(curvature, 1e-6)
             stride = nearer + jnp.minimum(0.5 * (farther - nearer), _STRIDE)
