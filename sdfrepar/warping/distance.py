@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from sdfrepar.fields import Distance, gradient
+from sdfrepar.fields import Distance
 from sdfrepar.records import Ray
 from sdfrepar.warping.grazing import Approaches, weigh_in_logarithms
 from sdfrepar.warping.path import NO_WEIGHT, Path, on_film
@@ -55,6 +55,6 @@ def distance_points(
     peak = shape * jnp.sqrt(jnp.maximum(at_approach, 1e-9) / config.angle_weight) / found.curvature
     log_weight = weigh_in_logarithms(ray, path, found, measure, at_approach, peak, config.gamma)
     t = jax.nn.softmax(log_weight) @ jnp.concatenate([path.t, found.t])
-    n = gradient(distance, params, ray.origin + t * ray.direction)
+    f, n = jax.value_and_grad(distance, argnums=1)(params, ray.origin + t * ray.direction)
     anything = jnp.max(log_weight) > NO_WEIGHT
-    return t[None], jnp.where(anything, -on_film(ray, t, n), 0.0)[None]
+    return t[None], jnp.where(anything, -on_film(ray, t, f, n), 0.0)[None]

@@ -3,7 +3,7 @@
 Along a ray the field has local minima t*, where n·d = 0. One exists on either side of a silhouette: in front of the
 surface where the ray misses, below it where the ray hits; on the silhouette it is the silhouette's own point. So
 
-    V(u; θ) = -Σ_j φ_j ŵ_j h(t*_j) P n / |n|²,   ŵ_j ∝ m_j^-4,   φ_j = bump(m_j)
+    V(u; θ) = -φ Σ_j ŵ_j h(t*_j) P n / |n|²,   ŵ_j ∝ φ_j |f_j|^-4,   φ_j = bump(m_j),   φ = max φ_j
 
 agrees with the silhouette's motion by construction, without quadrature, and one attached query a minimum suffices. The
 measure m_j, 0 on a silhouette, grows without bound where a minimum appears or vanishes (f_tt -> 0) and where the field
@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from sdfrepar.fields import Distance, gradient
-from sdfrepar.numerics import away_from_zero, bump
+from sdfrepar.numerics import away_from_zero, bump, safe_divide
 from sdfrepar.records import Ray
 from sdfrepar.warping.path import BAND_RADIUS, NO_WEIGHT, Path, log_presence, on_film
 
@@ -100,12 +100,14 @@ def grazing_points(
     Arguments as for `approaches`.
     """
     found = approaches(distance, config, params, ray, path, bands_per_length)
-    # Relative to the nearest, as the fourth power of a small measure is no float32.
-    measure = found.measure + 1e-9
-    share = (jax.lax.stop_gradient(jnp.min(measure)) / measure) ** 4
-    weight = fade(found) * share / jnp.sum(share)
+    phi = fade(found)
+    # Relative to the nearest that is followed, as the fourth power of a small distance is no float32.
+    distances = jnp.where(phi > 0, jnp.abs(found.f) + 1e-9, _FAR)
+    nearest = jax.lax.stop_gradient(jnp.min(distances))
+    share = phi * (nearest / distances) ** 4
+    weight = jnp.max(phi) * safe_divide(share, jnp.sum(share))
     n = jax.vmap(lambda t: gradient(distance, params, ray.origin + t * ray.direction))(found.t)
-    return found.t, -weight[:, None] * jax.vmap(on_film, in_axes=(None, 0, 0))(ray, found.t, n)
+    return found.t, -weight[:, None] * jax.vmap(on_film, in_axes=(None, 0, 0, 0))(ray, found.t, found.f, n)
 
 
 def fade(found: Approaches) -> jax.Array:

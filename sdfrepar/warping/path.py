@@ -17,6 +17,9 @@ BAND_RADIUS = 0.5
 # and a point that appears or vanishes must not move the warp. Scene units (squared, for the rim).
 _RIM = 0.1
 
+# At this distance from the surface a point moves the film half as much as the field's slope says, scene units.
+_CALM = 0.05
+
 # The logarithm of no weight at all: finite, so that a ray without any point has a difference of logarithms.
 NO_WEIGHT = -1e30
 
@@ -109,14 +112,18 @@ def log_presence(ray: Ray, path: Path) -> jax.Array:
     return jnp.where(present, jnp.log(jnp.where(present, inside, 1.0)), NO_WEIGHT)
 
 
-def on_film(ray: Ray, t: jax.Array, n: jax.Array) -> jax.Array:
-    """P n / |n|² (2,) in pixels: how the film sees a point at distance t move when its surface advances by one unit.
+def on_film(ray: Ray, t: jax.Array, f: jax.Array, n: jax.Array) -> jax.Array:
+    """P n / (|n|² + (f / _CALM)²) (2,) in pixels: how the film sees a point at distance t move when f falls by one unit.
 
     P is the pseudo-inverse of ∂x/∂u at fixed t, t ∂d/∂u. Points nearer than 0.001 count as that far.      [B22 eq. 5]
+
+    The paper has no second term. On the surface there is none; away from it a smooth field has points without slope,
+    half way between two surfaces, where the first alone moves the film without bound.
     """
     differential = ray.differential
     pseudo_inverse = jnp.linalg.inv(differential.T @ differential) @ differential.T
-    return pseudo_inverse @ n / (jnp.maximum(n @ n, 1e-6) * jnp.maximum(t, 1e-3))
+    slope_squared = jnp.maximum(n @ n + (f / _CALM) ** 2, 1e-6)
+    return pseudo_inverse @ n / (slope_squared * jnp.maximum(t, 1e-3))
 
 
 def _slope(t: jax.Array, f: jax.Array, last_t: jax.Array, last_f: jax.Array) -> jax.Array:

@@ -61,12 +61,11 @@ def velocity_points(
         path: the points visited along it.
         found: its closest approaches.
     """
-    t = jnp.concatenate([path.t, found.t])
     weight, kept = top_weights(config, ray, path, found)
-    t = t[kept]
+    t, f = (jnp.concatenate(pair)[kept] for pair in ((path.t, found.t), (path.f, found.f)))
     x = ray.origin[None] + t[:, None] * ray.direction[None]
     n = jax.vmap(gradient, in_axes=(None, None, 0))(distance, params, x)
-    return t, -weight[:, None] * jax.vmap(on_film, in_axes=(None, 0, 0))(ray, t, n)
+    return t, -weight[:, None] * jax.vmap(on_film, in_axes=(None, 0, 0, 0))(ray, t, f, n)
 
 
 def top_weights(config: VelocityConfig, ray: Ray, path: Path, found: Approaches) -> tuple[jax.Array, jax.Array]:
