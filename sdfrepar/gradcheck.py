@@ -198,9 +198,7 @@ def check(
     config = config or GradcheckConfig()
     scene = scene if isinstance(scene, Scene) else matt(scene)
     theta = (params, camera)
-    motion = (_like(params, direction, "direction"), _like(camera, camera_direction, "camera_direction"))
-    if direction is None and camera_direction is None:
-        raise ValueError("gradcheck was given no direction; name one in parameter space, like {'radius': 1.0}.")
+    motion = motion_of(params, camera, direction, camera_direction)
     if reference is None:
         reference = finite_difference(scene, config, theta, motion)
     value, estimate = estimated(scene, config, theta, motion)
@@ -247,6 +245,17 @@ def finite_difference(scene: Scene, config: GradcheckConfig, theta: Any, motion:
 
     keys = jax.random.split(jax.random.key(config.seed + 1), config.reference_repetitions)
     return _summary(np.stack([one(theta, motion, key) for key in keys]))
+
+
+def motion_of(params: Any, camera: Camera, direction: Any, camera_direction: Any) -> tuple[Any, Camera]:
+    """The two directions as arrays of the shapes of what they move; zero for None.
+
+    Raises:
+        ValueError: no direction, or one that is not like what it moves.
+    """
+    if direction is None and camera_direction is None:
+        raise ValueError("gradcheck was given no direction; name one in parameter space, like {'radius': 1.0}.")
+    return _like(params, direction, "direction"), _like(camera, camera_direction, "camera_direction")
 
 
 def matt(distance: Distance) -> Scene:

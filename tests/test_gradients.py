@@ -1,6 +1,11 @@
-"""The gradient of the picture against closed forms: what the toolkit is for."""
+"""The gradient matrix, scenes x methods x filters, against closed forms and finite differences: what the toolkit is for.
 
+A row that fails writes its pictures to .cache/gradients.
+"""
+
+import functools
 from dataclasses import replace
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -8,50 +13,321 @@ import numpy as np
 import pytest
 import scenes
 
-from sdfrepar.rendering import RenderConfig, render_pixels
+from sdfrepar import fields, files, gradcheck, reports
+from sdfrepar.gradcheck import Estimate, GradcheckConfig, Report
+from sdfrepar.imaging import FilmConfig
+from sdfrepar.rendering import GradientConfig, RenderConfig, render_film, render_pixels
 from sdfrepar.tracing import TraceConfig
+from sdfrepar.warping import DistanceConfig, VelocityConfig
 
+UNBIASED = ("velocity", "distance", "grazing")
+FILTERS = ("tent", "box", "bspline", "gaussian")
 SPHERE = scenes.SphereImage()
-CONFIG = RenderConfig(samples_per_side=16, band_share=0.4, trace=TraceConfig(max_steps=48))
+PICTURES = Path(__file__).parents[1] / ".cache" / "gradients"
 
 
-def gradient_image(sphere: scenes.SphereImage, config: RenderConfig, repetitions: int) -> np.ndarray:
-    """d(picture)/d(radius), (side, side), the mean of `repetitions` independent estimates."""
-    camera, centre, width = scenes.every_pixel(sphere.camera)
-    half_way = jnp.full((len(centre), 3), 0.5)
-
-    @jax.jit
-    def estimate(params, key):
-        def picture(params):
-            return render_pixels(sphere.scene, config, params, camera, centre, width, half_way, key=key)[0]
-
-        return jax.jvp(picture, (params,), ({"radius": jnp.ones(())},))[1][:, 0]
-
-    keys = jax.random.split(jax.random.key(0), repetitions)
-    return np.mean([estimate(sphere.params, key) for key in keys], axis=0).reshape(sphere.side, sphere.side)
+def rendering(method: str, filter_name: str = "tent", side: int = 8, band: float = 2.0) -> RenderConfig:
+    return RenderConfig(
+        film=FilmConfig(filter=filter_name, samples_per_side=side, edge_samples=4 * side),
+        trace=TraceConfig(max_steps=48),
+        gradient=GradientConfig(method=method, band=band, band_share=0.6 if band < 10 else 1.0),
+        chunk=1 << 15,
+    )
 
 
-def relative_error(estimate: np.ndarray, truth: np.ndarray) -> float:
-    return float(np.linalg.norm(estimate - truth) / np.linalg.norm(truth))
+def closed_form(sphere: scenes.SphereImage, config: RenderConfig, repetitions: int) -> Report:
+    """A check whose reference is exact."""
+    truth = sphere.gradient(config.film.filter)
+    reference = Estimate(truth, np.zeros_like(truth), float(truth.sum()), 0.0, 1)
+    return gradcheck.check(
+        sphere.scene,
+        sphere.params,
+        sphere.camera,
+        {"radius": 1.0},
+        config=GradcheckConfig(render=config, repetitions=repetitions),
+        reference=reference,
+    )
 
 
-def test_velocity_agrees_with_the_closed_form():
-    """4 x 256 stratified samples a pixel: the sum within 1 %, the image within 3 %."""
-    truth = SPHERE.gradient()
-    estimate = gradient_image(SPHERE, CONFIG, repetitions=4)
-    assert estimate.sum() == pytest.approx(truth.sum(), rel=0.01)
-    assert relative_error(estimate, truth) < 0.03
+@functools.cache
+def row_of(name: str) -> scenes.Row:
+    return scenes.ROWS[name]()
+
+
+@functools.cache
+def reference_of(name: str, filter_name: str, side: int) -> Estimate:
+    row = row_of(name)
+    config = GradcheckConfig(
+        render=rendering("interior", filter_name, side), reference_repetitions=24, step=row.step, tolerance=row.picture
+    )
+    motion = gradcheck.motion_of(row.params, row.camera, row.direction, row.camera_direction)
+    return gradcheck.finite_difference(row.scene, config, (row.params, row.camera), motion)
+
+
+def checked(name: str, config: RenderConfig, repetitions: int, reference_side: int) -> Report:
+    row = row_of(name)
+    return gradcheck.check(
+        row.scene,
+        row.params,
+        row.camera,
+        row.direction,
+        camera_direction=row.camera_direction,
+        config=GradcheckConfig(render=config, repetitions=repetitions, tolerance=row.picture),
+        reference=reference_of(name, config.film.filter, reference_side),
+    )
+
+
+def require(name: str, report: Report, picture: float, total: float) -> None:
+    """The error of the picture and of its sum, noise of both sides included."""
+    if report.error < picture and abs(report.sum_bias) < total:
+        return
+    scale = float(np.abs(report.reference.mean).max())
+    panels = [report.reference.mean, report.estimate.mean, 4 * report.bias]
+    picture_of = reports.side_by_side(*(reports.signed_picture(panel, scale) for panel in panels))
+    files.write_image(PICTURES / f"{name}_{report.method}.png", np.kron(picture_of, np.ones((8, 8, 1))))
+    pytest.fail(
+        f"{name}: picture {report.error:.4f} (allowed {picture}), sum {report.sum_bias:+.4f} ({total})\n{report}"
+    )
+
+
+# Closed forms
+
+
+@pytest.mark.parametrize(
+    ("method", "filter_name"),
+    [("velocity", "tent"), ("distance", "bspline"), ("grazing", "box"), ("grazing", "gaussian")],
+)
+def test_sphere(method, filter_name):
+    """512 samples a pixel of a small picture."""
+    sphere = scenes.SphereImage(side=16)
+    report = closed_form(sphere, rendering(method, filter_name, side=16), repetitions=2)
+    require(f"sphere_{filter_name}", report, 0.02, 0.006)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("filter_name", FILTERS)
+@pytest.mark.parametrize("method", UNBIASED)
+def test_sphere_at_4096_samples(method, filter_name):
+    report = closed_form(SPHERE, rendering(method, filter_name, side=16), repetitions=16)
+    require(f"sphere4096_{filter_name}", report, 0.015, 0.005)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", UNBIASED)
+def test_sphere_under_a_parallel_camera(method):
+    require("parallel", closed_form(scenes.PARALLEL, rendering(method, side=16), repetitions=4), 0.02, 0.005)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", UNBIASED)
+def test_sphere_without_a_band(method):
+    """Every sample is warped, to the rim of the unit sphere: no limiter hides a jump."""
+    report = closed_form(SPHERE, rendering(method, side=16, band=float("inf")), repetitions=4)
+    require("everywhere", report, 0.015, 0.005)
+
+
+@pytest.mark.slow
+def test_error_keeps_falling_with_the_samples():
+    """No floor of undecided rays: sixteen times the samples, a quarter of the error or less, down to 1 %."""
+    errors = [closed_form(SPHERE, rendering("grazing", side=side), 4).error for side in (4, 16)]
+    assert errors[1] < 0.3 * errors[0] and errors[1] < 0.01
 
 
 def test_interior_sees_nothing_of_a_white_sphere():
     """The biased method is biased: where radiance is constant, the whole gradient is at the silhouette."""
-    estimate = gradient_image(SPHERE, replace(CONFIG, gradient="interior", samples_per_side=4), repetitions=1)
-    np.testing.assert_array_equal(estimate, 0.0)
+    report = closed_form(SPHERE, rendering("interior", side=2), repetitions=2)
+    np.testing.assert_array_equal(report.estimate.mean, 0.0)
+    assert report.verdict.startswith("BIASED")
+
+
+@pytest.mark.slow
+def test_a_box_needs_the_flux_through_its_edges():
+    """Inside samples alone give nothing of a box pixel's derivative: [B22]'s edge samples carry it."""
+    tent, box = (closed_form(SPHERE, rendering("grazing", name, side=4), 4) for name in ("tent", "box"))
+    assert box.single_error < tent.single_error < 0.3
+
+
+# Finite differences
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "filter_name"),
+    [("torus", "grazing", "tent"), ("occluders", "velocity", "box"), ("camera_position", "distance", "tent")],
+)
+def test_row(name, method, filter_name):
+    """A few cells of the matrix, quickly: 256 samples a pixel against 1,536."""
+    report = checked(name, rendering(method, filter_name, side=8), repetitions=4, reference_side=8)
+    require(f"{name}_{filter_name}", report, 0.08, 0.03)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", UNBIASED)
+@pytest.mark.parametrize("name", scenes.ROWS)
+def test_row_at_1024_samples(name, method):
+    row = row_of(name)
+    report = checked(name, rendering(method, side=16), repetitions=4, reference_side=16)
+    require(name, report, row.picture, row.total)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("filter_name", FILTERS[1:])
+@pytest.mark.parametrize("method", UNBIASED)
+def test_torus_through_every_filter(method, filter_name):
+    row = row_of("torus")
+    report = checked("torus", rendering(method, filter_name, side=16), repetitions=4, reference_side=16)
+    require(f"torus_{filter_name}", report, row.picture, row.total)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "method", "least", "most"),
+    [
+        ("torus", "relaxed", 0.05, 0.25),
+        ("occluders", "relaxed", 0.05, 0.35),
+        ("torus", "interior", 0.2, 0.5),
+        ("light", "interior", 0.0, 0.04),
+        ("torus", "finite_difference", 0.0, 0.08),
+    ],
+)
+def test_biased_methods_are_as_biased_as_they_say(name, method, least, most):
+    """Where only light moves, the interior is all there is; elsewhere it misses what silhouettes do."""
+    report = checked(name, rendering(method, side=16), repetitions=4, reference_side=16)
+    require(name, report, most, 1.0)
+    assert report.error > least
+
+
+@pytest.mark.slow
+def test_torus_at_sixteen_samples():
+    """One estimate of 16 samples a pixel, at its best, is within 15 % of the truth."""
+    report = checked("torus", rendering("grazing", side=4), repetitions=16, reference_side=16)
+    assert report.single_error < 0.15
+
+
+# Settings
+
+
+def estimate_once(method: str, **gradient) -> np.ndarray:
+    """One small derivative picture of the torus."""
+    config = rendering(method, side=2)
+    config = replace(config, gradient=replace(config.gradient, **gradient))
+    camera = scenes.camera_at((1.2, 1.6, -2.0), (12, 12))
+    still = jax.tree.map(jnp.zeros_like, camera)
+    motion = jax.tree.map(jnp.asarray, scenes.MAJOR)
+    check = GradcheckConfig(render=config, repetitions=2)
+    row = row_of("torus")
+    return gradcheck.estimated(row.scene, check, (scenes.TORUS, camera), (motion, still))[1].mean
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gamma", [2.1, 4.0, 10.0])
+@pytest.mark.parametrize("angle_weight", [0.01, 1.0])
+@pytest.mark.parametrize("epsilon", [0.0, 1e-2])
+def test_extreme_constants_stay_finite(gamma, angle_weight, epsilon):
+    constants = {"gamma": gamma, "angle_weight": angle_weight, "epsilon": epsilon}
+    for band in (2.0, float("inf")):
+        assert np.all(np.isfinite(estimate_once("velocity", band=band, velocity=VelocityConfig(**constants))))
+    assert np.all(np.isfinite(estimate_once("distance", distance=DistanceConfig(**constants))))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pattern", ["independent", "stratified", "sobol"])
+@pytest.mark.parametrize("control_variate", [True, False])
+def test_every_pattern_has_the_same_mean(pattern, control_variate):
+    film = FilmConfig(pattern=pattern, samples_per_side=16, control_variate=control_variate)
+    report = closed_form(SPHERE, replace(rendering("grazing"), film=film), repetitions=8)
+    assert report.bias_l2 < 0.02
+    assert abs(report.sum_bias) < 0.005 + 3 * report.sum_noise
 
 
 def test_overfull_band_stays_unbiased():
-    """A buffer for a third of the band's samples gives the same mean, with more noise."""
-    truth = SPHERE.gradient()
-    small = replace(CONFIG, samples_per_side=8, band_share=0.1)
-    estimate = gradient_image(SPHERE, small, repetitions=16)
-    assert estimate.sum() == pytest.approx(truth.sum(), rel=0.03)
+    """A buffer for half of the band's samples gives the same mean, with more noise."""
+    sphere = scenes.SphereImage(side=16)
+    config = rendering("grazing", side=8)
+    config = replace(config, gradient=replace(config.gradient, band_share=0.2))
+    report = closed_form(sphere, config, repetitions=12)
+    assert abs(report.sum_bias) < 0.005 + 3 * report.sum_noise and report.bias_l2 < 0.03
+
+
+def test_chunks_do_not_matter():
+    """Value and gradient, forward and in reverse, of the whole picture and of the picture in chunks."""
+    row = row_of("torus")
+    camera = scenes.camera_at((1.2, 1.6, -2.0), (10, 10))
+    whole = rendering("grazing", side=2)
+    # With room for all: which samples stand for an overfull band is drawn chunk by chunk.
+    whole = replace(whole, gradient=replace(whole.gradient, band_share=1.0))
+    weight = jax.random.normal(jax.random.key(3), (10, 10, 3))
+
+    def loss(config, params):
+        return jnp.sum(weight * render_film(row.scene, config, params, camera, key=jax.random.key(1)))
+
+    results = [
+        jax.jit(jax.value_and_grad(functools.partial(loss, config)))(scenes.TORUS)
+        for config in (whole, replace(whole, chunk=150))
+    ]
+    for one, other in zip(*(jax.tree.leaves(result) for result in results), strict=True):
+        assert float(one) == pytest.approx(float(other), rel=1e-4)
+
+
+@pytest.mark.slow
+def test_pixels_on_their_own_agree_with_the_picture():
+    """Two ways to sample the same pixels have one mean derivative."""
+    row = row_of("torus")
+    camera = scenes.camera_at((1.2, 1.6, -2.0), (12, 12))
+    config = rendering("grazing", side=8)
+    cameras, centre, width = scenes.every_pixel(camera)
+    tangent = jax.tree.map(jnp.asarray, scenes.MAJOR)
+
+    @jax.jit
+    def both(key):
+        def one_by_one(params):
+            return render_pixels(row.scene, config, params, cameras, centre, width, key=key)[0].reshape(12, 12, 3)
+
+        def together(params):
+            return render_film(row.scene, config, params, camera, key=key)
+
+        return [jax.jvp(f, (scenes.TORUS,), (tangent,))[1][..., 0] for f in (one_by_one, together)]
+
+    alone, together = np.mean([both(key) for key in jax.random.split(jax.random.key(0), 6)], axis=0)
+    assert np.linalg.norm(alone - together) < 0.12 * np.linalg.norm(together)
+    assert alone.sum() == pytest.approx(together.sum(), abs=0.02 * float(np.abs(together).sum()))
+
+
+# What is hard
+
+
+def one_picture(field, params, camera, method="grazing"):
+    """Value and derivative in every parameter along ones, of 16 x 16 pixels."""
+    scene, config = scenes.shaded(field), rendering(method, side=2)
+
+    def picture(params):
+        return render_film(scene, config, params, camera, key=jax.random.key(0))
+
+    return jax.jit(lambda p: jax.jvp(picture, (p,), (jax.tree.map(jnp.ones_like, p),)))(params)
+
+
+@pytest.mark.parametrize(
+    ("method", "position"),
+    [
+        pytest.param("grazing", (0.0, 0.1, -0.8), id="grazing_inside"),
+        *(
+            pytest.param(method, position, id=f"{method}_{name}", marks=pytest.mark.slow)
+            for method in UNBIASED
+            for name, position in (("inside", (0.0, 0.1, -0.8)), ("rim", (1e-3, 0.0, -1.0)))
+        ),
+    ],
+)
+def test_a_camera_inside_the_unit_sphere_has_finite_gradients(method, position):
+    camera = scenes.camera_at(position, (16, 16))
+    value, derivative = one_picture(fields.torus, scenes.TORUS, camera, method)
+    assert np.all(np.isfinite(value)) and np.all(np.isfinite(derivative)) and np.any(derivative != 0)
+
+
+@pytest.mark.slow
+def test_a_kink_and_a_ray_along_a_face_have_finite_gradients():
+    """A box without rounding, whose top face lies in the plane of a row of rays."""
+    params = {"half_extent": jnp.array([0.4, 0.3, 0.4]), "rounding": jnp.asarray(0.0)}
+    camera = scenes.camera_at((0.0, 0.3, -2.5), (16, 16))
+    camera = camera.replace(rotation=jnp.array([[-1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, 1.0]]))
+    for method in UNBIASED:
+        value, derivative = one_picture(fields.box, params, camera, method)
+        assert np.all(np.isfinite(value)) and np.all(np.isfinite(derivative)) and np.any(derivative != 0)

@@ -1,4 +1,4 @@
-"""The warp: its linear form against the nested one, its value, its weights."""
+"""The warps: their linear form against the nested one, their values, their weights, their flux along a line."""
 
 from functools import partial
 
@@ -8,19 +8,25 @@ import numpy as np
 import pytest
 import scenes
 
-from sdfrepar import fields, raygen, tracing, warping
+from sdfrepar import fields, raygen, rendering, tracing, warping
+from sdfrepar.rendering import GradientConfig, RenderConfig
+from sdfrepar.rendering.rays import march, point_at
+from sdfrepar.rendering.silhouettes import _points, _warp
 from sdfrepar.tracing import TraceConfig
-from sdfrepar.warping import WarpConfig
+from sdfrepar.warping import DistanceConfig, GrazingConfig, RelaxedConfig, VelocityConfig
+from sdfrepar.warping.grazing import Approaches
+from sdfrepar.warping.velocity import top_weights
 
-TRACE = TraceConfig(max_steps=20)
-TORUS = {"major": 0.55, "minor": 0.22}
 CAMERA = (1.2, 1.6, -2.0)
+SCENE = scenes.white_on_black(fields.torus)
+METHODS = rendering.config.WARPS
+NOWHERE = Approaches(t=jnp.ones(1), f=jnp.ones(1), curvature=jnp.ones(1), measure=jnp.full(1, 1e6))
 
 
-def march(params, camera, u):
-    ray = raygen.ray_through(camera, u)
-    observer = tracing.Observer(warping.path_init(TRACE.max_steps), warping.path_step)
-    return ray, tracing.trace(fields.torus, TRACE, params, ray, observer)[1]
+def configured(method, band=2.0, **gradient) -> RenderConfig:
+    return RenderConfig(
+        trace=TraceConfig(max_steps=20), gradient=GradientConfig(method=method, band=band, band_share=0.5, **gradient)
+    )
 
 
 def grazing_positions(camera, params) -> jax.Array:
@@ -28,71 +34,153 @@ def grazing_positions(camera, params) -> jax.Array:
     u = jax.random.uniform(jax.random.key(3), (400, 2), maxval=32.0)
     rays = jax.vmap(partial(raygen.ray_through, camera))(u)
     observer = tracing.Observer(warping.closest_init, warping.closest_step)
-    _, (closest, _, _) = jax.vmap(lambda ray: tracing.trace(fields.torus, TRACE, params, ray, observer))(rays)
+    trace = partial(tracing.trace, fields.torus, TraceConfig(max_steps=20), params, observer=observer)
+    _, (closest, _, _) = jax.vmap(lambda ray: trace(ray))(rays)
     return u[jnp.argsort(closest)[:24]]
 
 
 def nested(config, params, camera, u):
-    """[B22] as printed: V as a function of u and θ, differentiated in u, then in θ."""
-    origin = params
+    """[B22] as printed: V as a function of u and θ, differentiated in u, then in θ: three nested derivatives."""
+    origin = params, camera
 
-    def displacement(u, params):
-        ray, path = march(origin, camera, u)
-        x, a = warping._kept_points(fields.torus, config, origin, ray, path, jnp.ones(()))
-        moved = jax.vmap(lambda x: fields.torus(params, x) - fields.torus(origin, x))(x)
-        return moved @ a
+    def displacement(u, theta):
+        params, camera = origin
+        still = jax.lax.stop_gradient(u) if config.gradient.method == "grazing" else u
+        path = march(fields.torus, config, params, camera, still)
+        t, a = _points(SCENE, config, params, raygen.ray_through(camera, u), path, jnp.ones((), u.dtype))
 
-    def divergence(params):
-        return jnp.trace(jax.jacfwd(displacement)(u, params))
+        def h(t):
+            return fields.torus(theta[0], point_at(theta[1], u, t)) - fields.torus(params, point_at(camera, u, t))
 
-    return jax.jacrev(displacement, argnums=1)(u, params), jax.grad(divergence)(params)
+        return jax.vmap(h)(t) @ a
+
+    def divergence(theta):
+        return jnp.trace(jax.jacfwd(displacement)(u, theta))
+
+    return jax.jacrev(displacement, argnums=1)(u, origin), jax.grad(divergence)(origin)
 
 
 @pytest.mark.parametrize(
-    "config", [WarpConfig(), WarpConfig(top_k=20, band=float("inf"), gamma=3.0)], ids=["band", "all"]
+    "config",
+    [
+        configured("velocity"),
+        configured("velocity", float("inf"), velocity=VelocityConfig(top_k=22, gamma=3.0)),
+        configured("distance"),
+        configured("grazing"),
+    ],
+    ids=["velocity", "velocity_all", "distance", "grazing"],
 )
 def test_linear_form_equals_the_nested_one(x64, config):
-    """To 1e-6 relative in float64: the two are the same derivative, taken in another order."""
-    camera = scenes.camera_at(CAMERA, (32, 32))
-    camera = jax.tree.map(lambda c: c.astype(jnp.float64), camera)
-    params = jax.tree.map(lambda p: jnp.asarray(p, jnp.float64), TORUS)
+    """To 1e-6 relative in float64, in the field's parameters and the camera: one derivative, taken in another order."""
+    camera = jax.tree.map(lambda c: c.astype(jnp.float64), scenes.camera_at(CAMERA, (32, 32)))
+    params = jax.tree.map(lambda p: p.astype(jnp.float64), scenes.TORUS)
     u = grazing_positions(camera, params)
 
-    def linear(params, u):
-        warp = warping.velocity(fields.torus, config, march, params, camera, u, jnp.ones(()))
+    def linear(theta, u):
+        warp = _warp(SCENE, config, *theta, u, jnp.ones(()))
         return warp.displacement, warp.divergence
 
-    ours = jax.jit(jax.vmap(jax.jacrev(linear), in_axes=(None, 0)))(params, u)
+    ours = jax.jit(jax.vmap(jax.jacrev(linear), in_axes=(None, 0)))((params, camera), u)
     theirs = jax.jit(jax.vmap(partial(nested, config), in_axes=(None, None, 0)))(params, camera, u)
     for one, other in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
-        assert np.abs(other).max() > 1.0
+        assert np.abs(other).max() > 1e-2
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6 * np.abs(other).max())
 
 
-def test_value_is_zero():
+@pytest.mark.parametrize("method", METHODS)
+def test_value_is_zero(method):
     camera = scenes.camera_at(CAMERA, (32, 32))
-    params = jax.tree.map(jnp.asarray, TORUS)
-    u = grazing_positions(camera, params)
-    warp = jax.vmap(lambda u: warping.velocity(fields.torus, WarpConfig(), march, params, camera, u, jnp.ones(())))(u)
+    u = grazing_positions(camera, scenes.TORUS)
+    warp = jax.vmap(lambda u: _warp(SCENE, configured(method), scenes.TORUS, camera, u, jnp.ones(())))(u)
     assert not np.any(warp.displacement) and not np.any(warp.divergence)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("band", [2.0, float("inf")])
+def test_the_divergence_is_the_growth_of_the_flux(method, band):
+    """Across the silhouette of a sphere: V moves with the silhouette, and has no jumps that div V misses."""
+    sphere = scenes.SphereImage()
+    focal = 16 / np.tan(0.35)
+    outline = focal * 0.6 / np.sqrt(2.5**2 - 0.6**2)
+    speed = focal * (1 / np.sqrt(2.5**2 - 0.6**2) + 0.36 / (2.5**2 - 0.36) ** 1.5)
+    offset = np.concatenate([np.linspace(-2.0, 0.0, 3001), np.linspace(0.0, 2.0, 3001)[1:]])
+    radius = outline + offset
+    outward = np.array([np.cos(0.3), np.sin(0.3)])
+    u = jnp.asarray(16.0 + radius[:, None] * outward, jnp.float32)
+    config = RenderConfig(trace=TraceConfig(max_steps=32), gradient=GradientConfig(method=method, band=band))
+
+    @jax.jit
+    def motion(params):
+        warp = jax.vmap(lambda u: _warp(sphere.scene, config, params, sphere.camera, u, jnp.ones(())))(u)
+        return warp.displacement, warp.divergence
+
+    _, (displacement, divergence) = jax.jvp(motion, (sphere.params,), ({"radius": jnp.ones(())},))
+    # Around the axis div V = (r V)' / r; lengths are in silhouettes, speeds in the silhouette's.
+    flux = radius * (np.asarray(displacement) @ outward) / (outline * speed)
+    assert flux[3000] == pytest.approx(1.0, abs=2e-3)
+    slope = np.asarray(divergence) * radius / (outline * speed)
+    growth = np.concatenate([[0.0], np.cumsum(0.5 * np.diff(offset) * (slope[1:] + slope[:-1]))])
+    np.testing.assert_allclose(flux - flux[0], growth, atol=0.01)
 
 
 def test_weights_vanish_where_points_enter():
     """The lightest kept point weighs nothing [B22 eq. 14], weights sum to 1, and γ = 10 does not overflow."""
     path = warping.Path(
-        t=jnp.array([1.0, 1.5, 1.7, 1.8, 1.8, 1.8]),
+        t=jnp.array([1.6, 2.1, 2.3, 2.4, 2.4, 2.4]),
         f=jnp.array([0.5, 0.2, 0.1, 1e-7, 1e-7, 1e-7]),
         count=jnp.asarray(4),
     )
-    weight, kept = warping._top_weights(WarpConfig(top_k=3, gamma=10.0), path, warping._path_slopes(path))
+    ray = raygen.ray_through(scenes.camera_at((0.0, 0.0, -2.5), (32, 32)), jnp.array([16.0, 16.0]))
+    weight, kept = top_weights(VelocityConfig(top_k=3, gamma=10.0), ray, path, NOWHERE)
     assert set(np.asarray(kept)) == {1, 2, 3}
     assert weight[-1] == 0 and float(jnp.sum(weight)) == pytest.approx(1.0)
 
 
-def test_config_refuses_what_cannot_work():
-    with pytest.raises(ValueError, match="gamma is 2"):
-        WarpConfig(gamma=2.0)
-    with pytest.raises(ValueError, match="top_k is 1"):
-        WarpConfig(top_k=1)
-    with pytest.raises(ValueError, match="band is 0"):
-        WarpConfig(band=0.0)
+def test_a_path_weighs_the_same_wherever_it_ends():
+    """One more point close to the surface shares the weight of the last, and adds none."""
+    ends = jnp.array([1.0, 0.5, 0.25, 0.125])
+    blank = jnp.array([1.0, 0.5, 0.25, 0.25])
+    shorter = warping.Path(t=1.0 - blank, f=0.5 * blank, count=jnp.asarray(3))
+    longer = warping.Path(t=1.0 - ends, f=0.5 * ends, count=jnp.asarray(4))
+    totals = [float(jnp.sum(jnp.where(path.visited, path.spacing, 0.0))) for path in (shorter, longer)]
+    assert totals[0] == pytest.approx(totals[1], rel=1e-5)
+
+
+def test_closest_approaches_of_a_sphere_are_exact():
+    """Outside and below the surface: t* = √(D² - c²) for a ray that passes the centre at distance c."""
+    sphere = scenes.SphereImage()
+    closest = np.array([0.45, 0.55, 0.59, 0.599, 0.601, 0.61, 0.65])
+    on_film = 16 / np.tan(0.35) * closest / np.sqrt(2.5**2 - closest**2)
+    u = jnp.asarray(np.stack([16.0 + on_film, np.full_like(on_film, 16.0)], axis=-1), jnp.float32)
+    config = configured("grazing")
+
+    def first(u):
+        ray = raygen.ray_through(sphere.camera, u)
+        path = march(fields.sphere, config, sphere.params, sphere.camera, u)
+        found = warping.approaches(fields.sphere, GrazingConfig(), sphere.params, ray, path, jnp.asarray(10.0))
+        return found.t[0], found.f[0]
+
+    t, f = jax.jit(jax.vmap(first))(u)
+    np.testing.assert_allclose(t, np.sqrt(2.5**2 - closest**2), rtol=2e-4)
+    np.testing.assert_allclose(f, closest - 0.6, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: VelocityConfig(gamma=2.0), "gamma is 2"),
+        (lambda: VelocityConfig(top_k=1), "top_k is 1"),
+        (lambda: VelocityConfig(angle_weight=0.0), "angle_weight is 0"),
+        (lambda: DistanceConfig(gamma=1.0), "gamma is 1"),
+        (lambda: DistanceConfig(epsilon=-1.0), "epsilon -1"),
+        (lambda: GrazingConfig(minima=0), "minima"),
+        (lambda: RelaxedConfig(thickness=0.0), "thickness"),
+        (lambda: GradientConfig(band=0.0), "band is 0"),
+        (lambda: GradientConfig(band_share=1.5), "band_share is 1.5"),
+        (lambda: GradientConfig(step=0.0), "step is 0"),
+        (lambda: GradientConfig(band=1.0, relaxed=RelaxedConfig(thickness=1.5)), "thickness is 1.5"),
+    ],
+)
+def test_configs_refuse_what_cannot_work(make, words):
+    with pytest.raises(ValueError, match=words):
+        make()

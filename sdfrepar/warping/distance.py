@@ -50,7 +50,9 @@ def distance_points(
     ∫ (S + λ f_tt² τ²)^-γ dτ = S^-γ √(S / λ) / f_tt · √π Γ(γ - ½) / Γ(γ).
     """
     measure = jnp.abs(path.f) + config.angle_weight * path.slope**2 + config.epsilon
-    at_approach = jnp.abs(found.f) + config.epsilon
+    # A ray that hits at a flat angle meets the surface where λ (n·d)² = 2 λ f_tt |f*|, which may be below |f*| itself; the
+    # closest approach has to outweigh that point, which depends on where the march stopped.
+    at_approach = jnp.abs(found.f) * jnp.minimum(config.angle_weight * found.curvature, 1.0) + config.epsilon
     shape = math.sqrt(math.pi) * math.gamma(config.gamma - 0.5) / math.gamma(config.gamma)
     peak = shape * jnp.sqrt(jnp.maximum(at_approach, 1e-9) / config.angle_weight) / found.curvature
     log_weight = weigh_in_logarithms(ray, path, found, measure, at_approach, peak, config.gamma)

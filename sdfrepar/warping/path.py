@@ -113,7 +113,7 @@ def log_presence(ray: Ray, path: Path) -> jax.Array:
 
 
 def on_film(ray: Ray, t: jax.Array, f: jax.Array, n: jax.Array) -> jax.Array:
-    """P n / (|n|² + (f / _CALM)²) (2,) in pixels: how the film sees a point at distance t move when f falls by one unit.
+    """P n / (|n|² + (f / _CALM)²) (2,): how the film sees a point at distance t move when f falls by one unit, pixels.
 
     P is the pseudo-inverse of ∂x/∂u at fixed t, t ∂d/∂u. Points nearer than 0.001 count as that far.      [B22 eq. 5]
 
