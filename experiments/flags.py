@@ -124,7 +124,7 @@ def from_json(config_instance: Any, values: Mapping[str, Any], prefix: str = "")
 def run(main: Callable[[Sequence[str]], Any], argv: Sequence[str] | None = None) -> None:
     """Run a program as `absl.app.run` does, with the user's errors in one sentence on standard error.
 
-    The exit code is 2 for a `ConfigError` and 1 for any other ValueError, FileNotFoundError or RunError. The
+    The exit code is 2 for a `ConfigError` and 1 for any other ValueError, FileNotFoundError, ImportError or RunError. The
     environment variable SDFREPAR_TRACEBACK=1 lets them through instead.
 
     Args:
@@ -137,7 +137,7 @@ def run(main: Callable[[Sequence[str]], Any], argv: Sequence[str] | None = None)
         logging.set_verbosity(logging.WARNING)
         try:
             return main(arguments)
-        except (ValueError, FileNotFoundError, RunError) as error:
+        except (ValueError, FileNotFoundError, ImportError, RunError) as error:
             if os.environ.get("SDFREPAR_TRACEBACK") == "1":
                 raise
             print(f"error: {error}", file=sys.stderr)

@@ -5,10 +5,10 @@ The pipeline, one module a stage, each stage written for one ray:
     Camera ─raygen▶ Ray ─tracing▶ Hit ─warping▶ Warp ─shading▶ Sample ─imaging▶ Image ─losses▶ scalar ─fitting▶ params'
                          ▲ observer (init, step): made by warping, handed over by rendering, folded by tracing
 
-Foundations   records, numerics, fields, networks
+Foundations   records, numerics, fields, grids, networks
 Stages        cameras, raygen, tracing, warping, shading, imaging
 Composition   rendering, losses, fitting
-Instruments   evaluation, meshing
+Instruments   gradcheck, evaluation, meshing
 Edges         files, datasets, reports
 
 Notation      f distance, x point, u film position, V displacement of the film, θ parameters, n = ∂f/∂x,
@@ -18,6 +18,7 @@ Papers        [B22] Bangaru et al., Differentiable Rendering of Neural SDFs thro
               [I20] Yariv et al., Multiview Neural Surface Reconstruction (IDR), NeurIPS 2020
               [D20] Liu et al., DIST: Rendering Deep Implicit SDFs with Differentiable Sphere Tracing, CVPR 2020
               [V22] Vicini et al., Differentiable Signed Distance Function Rendering, SIGGRAPH 2022
+              [W24] Wang et al., A Simple Approach to Differentiable Rendering of SDFs, SIGGRAPH Asia 2024
 """
 
 import jax as _jax

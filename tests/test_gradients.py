@@ -1,4 +1,4 @@
-"""The gradient matrix, scenes x methods x filters, against closed forms and finite differences: what the toolkit is for.
+"""The gradient matrix, scenes x methods x filters, against closed forms and finite differences.
 
 A row that fails writes its pictures to .cache/gradients.
 """

@@ -1,6 +1,6 @@
 """The distance warp of [V22]: the motion of ONE point, at the mean distance of the points that the march visited.
 
-    V(u; θ) = -h(t̄) P n / |n|²,   t̄ = Σ_i ŵ_i t_i,   w_i = (|f_i| + λ (n·d)² + ε)^-γ        [V22 eq. 12-14]
+    V(u; θ) = -h(t̄) P n / |n|²,   t̄ = Σ_i ŵ_i t_i,   w_i = (|f_i| + λ (n·d)² + ε)^-γ        [V22]
 
 One query of the field knows θ, whatever the length of the march. At a silhouette all weight is on the grazing point, so
 V agrees with its motion as [B22]'s does.
@@ -50,8 +50,8 @@ def distance_points(
     ∫ (S + λ f_tt² τ²)^-γ dτ = S^-γ √(S / λ) / f_tt · √π Γ(γ - ½) / Γ(γ).
     """
     measure = jnp.abs(path.f) + config.angle_weight * path.slope**2 + config.epsilon
-    # A ray that hits at a flat angle meets the surface where λ (n·d)² = 2 λ f_tt |f*|, which may be below |f*| itself; the
-    # closest approach has to outweigh that point, which depends on where the march stopped.
+    # A ray that hits at a flat angle meets the surface where λ (n·d)² = 2 λ f_tt |f*|, which may be below |f*| itself;
+    # the closest approach has to outweigh that point, which depends on where the march stopped.
     at_approach = jnp.abs(found.f) * jnp.minimum(config.angle_weight * found.curvature, 1.0) + config.epsilon
     shape = math.sqrt(math.pi) * math.gamma(config.gamma - 0.5) / math.gamma(config.gamma)
     peak = shape * jnp.sqrt(jnp.maximum(at_approach, 1e-9) / config.angle_weight) / found.curvature

@@ -4,7 +4,7 @@ A silhouette that moves with normal speed v over the film changes a pixel by ∮
 f* = min_t f, the closest approach of a ray that misses, is between 0 and ε, the ray is beside a silhouette; |∇_u f*|
 turns lengths across it into film, and v = -h / |∇_u f*|. So
 
-    ∮ k ΔL v ds ≈ 1/ε ∫_{0 < f* < ε} k ΔL (-h(x*)) du                                              [W24 eq. 9-11]
+    ∮ k ΔL v ds ≈ 1/ε ∫_{0 < f* < ε} k ΔL (-h(x*)) du                                              [W24]
 
 The band lies on the outer side alone, so gradients are those of a shape grown by half its width.
 """
