@@ -124,8 +124,8 @@ def from_json(config_instance: Any, values: Mapping[str, Any], prefix: str = "")
 def run(main: Callable[[Sequence[str]], Any], argv: Sequence[str] | None = None) -> None:
     """Run a program as `absl.app.run` does, with the user's errors in one sentence on standard error.
 
-    The exit code is 2 for a `ConfigError` and 1 for any other ValueError, FileNotFoundError, ImportError or RunError. The
-    environment variable SDFREPAR_TRACEBACK=1 lets them through instead.
+    The exit code is 2 for a `ConfigError` and 1 for any other ValueError, FileNotFoundError, ImportError or RunError.
+    The environment variable SDFREPAR_TRACEBACK=1 lets them through instead.
 
     Args:
         main: takes the arguments that are not flags; what it returns is the exit code.

@@ -70,7 +70,7 @@ def test_a_run_leaves_everything(run):
     assert {"psnr", "ssim", "iou", "chamfer", "seconds", "seconds_per_step", "steps", "gradient", "versions"} <= set(
         files.read_json(workdir / "metrics.json")
     )
-    assert metrics["steps"] == 4 and metrics["gradient"] == "velocity"
+    assert metrics["steps"] == 4 and metrics["gradient"] == "grazing"
     assert np.isfinite(metrics["psnr"]) and 0 < metrics["iou"] < 1
     steps = [line["step"] for line in files.read_json_lines(workdir / "metrics.jsonl")]
     assert steps == [2, 4]

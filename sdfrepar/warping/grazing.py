@@ -37,7 +37,7 @@ class GrazingConfig:
 
     minima: int = 2
     """Closest approaches of a ray that are told apart."""
-    iterations: int = 6
+    iterations: int = 5
     """Steps of the search for a closest approach."""
     length: float = 0.4
     """Minima whose curvature is below √(|f| / length³) fade out, scene units."""

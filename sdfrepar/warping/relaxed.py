@@ -29,7 +29,7 @@ class RelaxedConfig:
     """Width ε of the band, pixels; bias and noise trade places with it."""
     slope: float = 0.1
     """Closest approaches whose |n·d| is larger, because the search has not arrived, are left out."""
-    iterations: int = 6
+    iterations: int = 5
     """Steps of the search for the closest approach."""
 
     def __post_init__(self) -> None:
