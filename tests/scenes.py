@@ -207,7 +207,7 @@ def network() -> Row:
     motion["sdf"]["params"]["distance"]["bias"] = -jnp.ones(1)
     neural = networks.scene(config)
     matt = shaded(neural.distance)
-    return Row(scene=matt, params=params, direction=motion)
+    return Row(scene=matt, params=params, direction=motion, camera=camera_at((1.2, 1.6, -2.0), (12, 12)))
 
 
 def moving_camera(**motion: Any) -> Row:
