@@ -152,7 +152,11 @@ def test_a_box_needs_the_flux_through_its_edges():
 
 @pytest.mark.parametrize(
     ("name", "method", "filter_name"),
-    [("torus", "grazing", "tent"), ("occluders", "velocity", "box"), ("camera_position", "distance", "tent")],
+    [
+        ("torus", "grazing", "tent"),
+        ("camera_position", "distance", "tent"),
+        pytest.param("occluders", "velocity", "box", marks=pytest.mark.slow),
+    ],
 )
 def test_row(name, method, filter_name):
     """A few cells of the matrix, quickly: 256 samples a pixel against 1,536."""

@@ -96,7 +96,7 @@ def test_value_is_zero(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("band", [2.0, float("inf")])
+@pytest.mark.parametrize("band", [2.0, pytest.param(float("inf"), marks=pytest.mark.slow)])
 def test_the_divergence_is_the_growth_of_the_flux(method, band):
     """Across the silhouette of a sphere: V moves with the silhouette, and has no jumps that div V misses."""
     sphere = scenes.SphereImage()

@@ -26,7 +26,7 @@ class Filter(NamedTuple):
     place: Callable[[jax.Array], jax.Array]
     """uniform numbers in [0, 1) -> offsets, elementwise and increasing, so that strata stay strata."""
     density: Callable[[jax.Array], jax.Array]
-    """offset -> p > 0, per pixel, elementwise. k / p is bounded, and so is k' / p but at the end of the Gaussian's window."""
+    """offset -> p > 0, per pixel, elementwise. k / p is bounded; so is k' / p, but at the Gaussian's border."""
 
     @property
     def vanishes(self) -> bool:
