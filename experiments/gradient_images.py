@@ -26,6 +26,7 @@ from absl import flags
 from experiments import flags as experiment_flags
 from experiments import gradient_scenes
 from experiments.gradient_scenes import ReferenceConfig, SceneName, Subject
+from experiments.versions import versions
 from sdfrepar import files, gradcheck, reports
 from sdfrepar.gradcheck import Estimate, GradcheckConfig, Report
 from sdfrepar.imaging import FilmConfig
@@ -91,7 +92,7 @@ def compare(config: ImagesConfig, workdir: Path) -> dict[str, Any]:
     metrics: dict[str, Any] = {
         "title": subject.title,
         "config": experiment_flags.to_json(config),
-        "versions": gradient_scenes.versions(),
+        "versions": versions(),
         "reference": {"sum": reference.sum, "sum_error": reference.sum_error, "seconds": time.monotonic() - begun},
         "methods": {},
     }

@@ -22,6 +22,7 @@ from absl import flags
 from experiments import flags as experiment_flags
 from experiments import gradient_scenes
 from experiments.gradient_scenes import ReferenceConfig, SceneName, Subject
+from experiments.versions import versions
 from sdfrepar import files
 from sdfrepar.gradcheck import Estimate
 from sdfrepar.rendering import RenderConfig, render_film
@@ -82,8 +83,8 @@ def measure(config: NoiseConfig, workdir: Path) -> dict[str, Any]:
     metrics: dict[str, Any] = {
         "title": subject.title,
         "config": experiment_flags.to_json(config),
-        "versions": gradient_scenes.versions(),
-        "reference_error": reference.noise / _norm(reference),
+        "versions": versions(),
+        "reference_error": reference.noise / reference.scale,
         "curves": {method: [] for method in config.methods},
     }
     for method in config.methods:
@@ -139,7 +140,7 @@ def errors(pictures: np.ndarray, reference: Estimate) -> tuple[float, float]:
     single = np.mean(np.sum(excess**2, axis=(1, 2))) - reference.noise**2
     noise_of_mean = np.sum(pictures.var(axis=0, ddof=1)) / len(pictures)
     bias = np.sum(excess.mean(axis=0) ** 2) - noise_of_mean - reference.noise**2
-    scale = _norm(reference)
+    scale = reference.scale
     return float(np.sqrt(max(single, 0.0)) / scale), float(np.sqrt(max(bias, 0.0)) / scale)
 
 
@@ -149,12 +150,10 @@ def _point(
     """One point of a curve: what it costs, and its errors."""
     film = replace(config.render.film, samples_per_side=per_side)
     render = replace(config.render, film=film, gradient=replace(config.render.gradient, method=method))
-    differenced = method == "finite_difference"
-    picture = (_difference if differenced else _derivative)(subject, render)
-    pictures, seconds, compile_seconds = _repeat(config, subject, picture)
+    pictures, seconds, compile_seconds = _repeat(config, subject, _derivative(subject, render))
     error, bias = errors(pictures, reference)
     return {
-        "samples": gradient_scenes.samples_per_pixel(render) * (2 if differenced else 1),
+        "samples": gradient_scenes.samples_per_pixel(render) * (2 if method == "finite_difference" else 1),
         "seconds": seconds,
         "compile_seconds": compile_seconds,
         "error": error,
@@ -166,32 +165,14 @@ def _derivative(subject: Subject, render: RenderConfig) -> Picture:
     """The method's derivative along the direction, averaged over the colours."""
 
     def along(params: Any, direction: Any, key: jax.Array) -> jax.Array:
-        return jax.jvp(lambda params: _grey(subject, render, params, key), (params,), (direction,))[1]
+        # One number is differentiated, whatever the size of the parameters: finite differences can do that as well.
+        def picture(s: jax.Array) -> jax.Array:
+            moved = jax.tree.map(lambda x, v: x + s * v, params, direction)
+            return jnp.mean(render_film(subject.scene, render, moved, subject.camera, key=key), axis=-1)
+
+        return jax.jvp(picture, (jnp.zeros(()),), (jnp.ones(()),))[1]
 
     return along
-
-
-def _difference(subject: Subject, render: RenderConfig) -> Picture:
-    """The central difference along the direction of two pictures of the same samples.
-
-    The method of the same name goes through the parameters one by one, of which there may be too many.
-    """
-    step = render.gradient.step
-    film = replace(render.film, control_variate=False)
-    plain = replace(render, film=film, gradient=replace(render.gradient, method="interior"))
-
-    def along(params: Any, direction: Any, key: jax.Array) -> jax.Array:
-        def moved(s: jax.Array) -> jax.Array:
-            return _grey(subject, plain, jax.tree.map(lambda x, v: x + s * v, params, direction), key)
-
-        before, after = jax.lax.map(moved, step * jnp.array([-1.0, 1.0]))
-        return (after - before) / (2.0 * step)
-
-    return along
-
-
-def _grey(subject: Subject, render: RenderConfig, params: Any, key: jax.Array) -> jax.Array:
-    return jnp.mean(render_film(subject.scene, render, params, subject.camera, key=key), axis=-1)
 
 
 def _repeat(config: NoiseConfig, subject: Subject, picture: Picture) -> tuple[np.ndarray, float, float]:
@@ -206,11 +187,6 @@ def _repeat(config: NoiseConfig, subject: Subject, picture: Picture) -> tuple[np
         pictures.append(np.asarray(compiled(subject.params, subject.direction, key)))
         seconds.append(time.monotonic() - begun)
     return np.stack(pictures), float(np.median(seconds)), compile_seconds
-
-
-def _norm(reference: Estimate) -> float:
-    """L2 norm of the reference with its own noise taken off."""
-    return float(np.sqrt(max(np.sum(reference.mean**2) - reference.noise**2, 1e-24)))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@
 A solid, a network in the middle of its fit, both after [B22 Fig. 6], and a voxel grid.
 """
 
-import platform
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +16,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-import sdfrepar
 from experiments.perlin import fade, noise
 from sdfrepar import cameras, fields, files, gradcheck, grids, networks, shading
 from sdfrepar.gradcheck import Estimate, GradcheckConfig
@@ -166,16 +164,6 @@ def read_mesh(path: Path) -> tuple[np.ndarray, np.ndarray]:
 def samples_per_pixel(render: RenderConfig) -> int:
     """Samples that one picture takes for each of its pixels; a box pixel shares its edges with its neighbours."""
     return render.film.inside + 2 * render.film.on_edges
-
-
-def versions() -> dict[str, str]:
-    """What measurements were made with."""
-    return {
-        "sdfrepar": sdfrepar.__version__,
-        "jax": jax.__version__,
-        "python": platform.python_version(),
-        "device": jax.devices()[0].device_kind,
-    }
 
 
 def _before_grey(distance: fields.Distance, albedo: Callable[[jax.Array], jax.Array]) -> Scene:

@@ -1,6 +1,5 @@
 """What a reconstruction leaves behind: pictures, a mesh, and the numbers."""
 
-import platform
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-import sdfrepar
 from experiments.presets import ReconstructConfig
+from experiments.versions import versions
 from sdfrepar import evaluation, files, meshing, reports
 from sdfrepar.fitting import FitState
 from sdfrepar.imaging import srgb_from_linear
@@ -49,7 +48,7 @@ class Outcome:
             "steps": int(state.step),
             "gradient": self._config.render.gradient.method,
             "views": {name: view for name, view in zip(self._test.names, views, strict=True)},
-            "versions": _versions(),
+            "versions": versions(),
         }
         files.write_json(self._workdir / "metrics.json", metrics)
         shown = {name: round(value, 4) for name, value in metrics.items() if isinstance(value, int | float)}
@@ -146,12 +145,3 @@ def _vertex_colours(scene: Scene, params: Any, mesh: Mesh) -> jax.Array:
 
 def _srgb(image: Image) -> np.ndarray:
     return np.clip(np.asarray(srgb_from_linear(jnp.asarray(image.radiance))), 0.0, 1.0)
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "sdfrepar": sdfrepar.__version__,
-        "jax": jax.__version__,
-        "python": platform.python_version(),
-        "device": jax.devices()[0].device_kind,
-    }

@@ -75,6 +75,11 @@ class Estimate:
         """L2 norm that the mean's noise has on average."""
         return float(np.sqrt(np.sum(self.standard_error**2)))
 
+    @property
+    def scale(self) -> float:
+        """L2 norm of the mean with its own noise taken off."""
+        return float(np.sqrt(max(np.sum(self.mean**2) - self.noise**2, 1e-24)))
+
 
 @dataclass(frozen=True)
 class Report:
@@ -94,18 +99,20 @@ class Report:
     @property
     def error(self) -> float:
         """Relative L2 error of the mean picture, noise included."""
-        return float(np.linalg.norm(self.bias) / self._scale)
+        return float(np.linalg.norm(self.bias) / self.reference.scale)
 
     @property
     def bias_l2(self) -> float:
         """Relative L2 bias: the error with what noise alone would give taken off, 0 where noise explains all of it."""
         excess = np.sum(self.bias**2) - self.estimate.noise**2 - self.reference.noise**2
-        return float(np.sqrt(max(excess, 0.0)) / self._scale)
+        return float(np.sqrt(max(excess, 0.0)) / self.reference.scale)
 
     @property
     def single_error(self) -> float:
         """Relative L2 error to expect of ONE estimate, at the film's own number of samples."""
-        return float(np.sqrt(self.bias_l2**2 + (self.estimate.noise / self._scale) ** 2 * self.estimate.repetitions))
+        return float(
+            np.sqrt(self.bias_l2**2 + (self.estimate.noise / self.reference.scale) ** 2 * self.estimate.repetitions)
+        )
 
     @property
     def sum_bias(self) -> float:
@@ -127,7 +134,7 @@ class Report:
         """One sentence: not finite, biased, too noisy to tell, or within the tolerance."""
         if not self.finite:
             return f"NOT FINITE: {self.method} gave {int(np.sum(~np.isfinite(self.estimate.mean)))} bad pixels."
-        noise = np.hypot(self.estimate.noise, self.reference.noise) / self._scale
+        noise = np.hypot(self.estimate.noise, self.reference.noise) / self.reference.scale
         biased_sum = abs(self.sum_bias) - _SIGNIFICANT * self.sum_noise > self.tolerance
         if biased_sum or self.bias_l2 > self.tolerance:
             return f"BIASED: picture {self.bias_l2:.1%}, sum {self.sum_bias:+.1%}, more than {self.tolerance:.1%}."
@@ -142,7 +149,7 @@ class Report:
 
     def __str__(self) -> str:
         """The report as a few lines."""
-        relative = self.reference.noise / self._scale, self.estimate.noise / self._scale
+        relative = self.reference.noise / self.reference.scale, self.estimate.noise / self.reference.scale
         return "\n".join(
             [
                 f"gradient by {self.method}, {self.value.shape[0]} x {self.value.shape[1]} pixels",
@@ -156,12 +163,6 @@ class Report:
                 f"  {self.verdict}",
             ]
         )
-
-    @property
-    def _scale(self) -> float:
-        """L2 norm of the reference with its own noise taken off."""
-        square = np.sum(self.reference.mean**2) - self.reference.noise**2
-        return float(np.sqrt(max(square, 1e-24)))
 
     @property
     def _magnitude(self) -> float:

@@ -12,7 +12,7 @@ Nothing here knows a field.
 
 from sdfrepar.imaging.estimators import FilmConfig, pixel, pixel_positions
 from sdfrepar.imaging.filters import FILTERS, Filter
-from sdfrepar.imaging.mosaic import film_positions, half_way, margin, picture
+from sdfrepar.imaging.mosaic import corners, film_positions, half_way, margin, picture
 from sdfrepar.imaging.pyramid import pyramid, tent_from_box
 from sdfrepar.imaging.sampling import line_points, scrambled_sobol, square_points
 from sdfrepar.imaging.tones import linear_from_srgb, srgb_from_linear
@@ -21,6 +21,7 @@ __all__ = [
     "FILTERS",
     "FilmConfig",
     "Filter",
+    "corners",
     "film_positions",
     "half_way",
     "line_points",

@@ -21,6 +21,12 @@ def margin(config: FilmConfig) -> int:
     return math.ceil(config.kernel.radius - 0.5)
 
 
+def corners(height: int, width: int) -> jax.Array:
+    """Upper left corners (height * width, 2) of the cells of a picture, row by row, pixels."""
+    columns, rows = jnp.meshgrid(jnp.arange(width), jnp.arange(height), indexing="xy")
+    return jnp.stack([columns, rows], axis=-1).reshape(-1, 2).astype(jnp.float32)
+
+
 def film_positions(config: FilmConfig, key: jax.Array, resolution: tuple[int, int]) -> jax.Array:
     """Film positions for a whole picture: cell by cell, then along the edges between the cells, for a box.
 
@@ -35,15 +41,15 @@ def film_positions(config: FilmConfig, key: jax.Array, resolution: tuple[int, in
     height, width = resolution
     wide = margin(config)
     cell_key, upright_key, level_key = jax.random.split(key, 3)
-    cells = _corners(height + 2 * wide, width + 2 * wide) - wide
+    cells = corners(height + 2 * wide, width + 2 * wide) - wide
     draw = functools.partial(square_points, config.pattern, per_side=config.samples_per_side)
     u = [cells[:, None] + jax.vmap(draw)(jax.random.split(cell_key, len(cells)))]
     if config.on_edges:
         along = functools.partial(line_points, config.pattern, count=config.on_edges)
         for axis, edge_key, shape in ((1, upright_key, (height, width + 1)), (0, level_key, (height + 1, width))):
-            corners = _corners(*shape)
-            offset = jax.vmap(along)(jax.random.split(edge_key, len(corners)))
-            u.append(corners[:, None] + offset[:, :, None] * jnp.eye(2)[None, None, axis])
+            starts = corners(*shape)
+            offset = jax.vmap(along)(jax.random.split(edge_key, len(starts)))
+            u.append(starts[:, None] + offset[:, :, None] * jnp.eye(2)[None, None, axis])
     return jnp.concatenate([part.reshape(-1, 2) for part in u])
 
 
@@ -97,7 +103,7 @@ def half_way(config: FilmConfig, radiance: jax.Array) -> jax.Array:
 def _gather(config: FilmConfig, samples: Sample, baseline: jax.Array) -> jax.Array:
     """The mean of k (L - b) det over the cells in reach of each pixel, (H, W, 3), cell by cell of the reach."""
     height, width = baseline.shape[:2]
-    centre = _corners(height, width).reshape(height, width, 2) + 0.5
+    centre = corners(height, width).reshape(height, width, 2) + 0.5
     reach = 2 * margin(config) + 1
 
     def contribution(sample: Sample, centre: jax.Array, baseline: jax.Array) -> jax.Array:
@@ -126,21 +132,15 @@ def _outflow(config: FilmConfig, samples: Sample, baseline: jax.Array) -> jax.Ar
     def flux(sample: Sample, axis: int) -> tuple[jax.Array, jax.Array]:
         # The constant b differs from pixel to pixel, so light and motion are averaged apart: (L - b) V = L V - b V.
         light = edge_flux(sample, jnp.zeros(3))[:, axis]
-        motion = jnp.broadcast_to(tangent_of(sample.warp.displacement[axis]), 3)
-        return light, motion
+        return light, tangent_of(sample.warp.displacement[axis, None])
 
     def means(part: slice, shape: tuple[int, int], axis: int) -> tuple[jax.Array, jax.Array]:
         light, motion = jax.vmap(functools.partial(flux, axis=axis))(jax.tree.map(lambda s: s[part], samples))
-        return tuple(jnp.mean(x.reshape(*shape, config.on_edges, 3), axis=2) for x in (light, motion))  # type: ignore
+        light, motion = (x.reshape(*shape, config.on_edges, -1) for x in (light, motion))
+        return jnp.mean(light, axis=2), jnp.mean(motion, axis=2)
 
     light, motion = means(slice(0, upright), (height, width + 1), 0)
     across = light[:, 1:] - light[:, :-1] - baseline * (motion[:, 1:] - motion[:, :-1])
     light, motion = means(slice(upright, None), (height + 1, width), 1)
     down = light[1:] - light[:-1] - baseline * (motion[1:] - motion[:-1])
     return across + down
-
-
-def _corners(height: int, width: int) -> jax.Array:
-    """Upper left corners (height * width, 2) of the cells of a picture, row by row, pixels."""
-    columns, rows = jnp.meshgrid(jnp.arange(width), jnp.arange(height), indexing="xy")
-    return jnp.stack([columns, rows], axis=-1).reshape(-1, 2).astype(jnp.float32)

@@ -33,6 +33,30 @@ def choose_fairly(wanted: jax.Array, room: int, key: jax.Array) -> tuple[jax.Arr
     return chosen, wanted[chosen] * jnp.maximum(jnp.sum(wanted) / room, 1.0)
 
 
+def stand_for(work: Callable[..., Any], wanted: jax.Array, share: float, items: tuple[Any, ...], key: jax.Array) -> Any:
+    """Results of `work` for the wanted items and zero for the others; unbiased where the buffer is too small for all.
+
+    Args:
+        work: (*item) -> pytree, for one item.
+        wanted: (S,) bool.
+        share: room of the buffer, as a share of S.
+        items: arguments of `work`, leading axis S.
+        key: random key, for which of the wanted stand for the rest, each weighted up.
+
+    Returns:
+        The results, leading axis S.
+    """
+    size = wanted.shape[0]
+    chosen, weight = choose_fairly(wanted, capacity(share, size), key)
+    few = jax.vmap(work)(*jax.tree.map(lambda x: x[chosen], items))
+
+    def scattered(part: jax.Array) -> jax.Array:
+        weighted = part * weight.reshape(-1, *(1 for _ in part.shape[1:]))
+        return jnp.zeros((size, *part.shape[1:]), part.dtype).at[chosen].set(weighted)
+
+    return jax.tree.map(scattered, few)
+
+
 def in_rounds(
     work: Callable[[Any, Any], Any],
     wanted: Callable[[Any], jax.Array],

@@ -8,8 +8,15 @@ import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 from jax.flatten_util import ravel_pytree
 
+from sdfrepar.rendering.config import GradientConfig
+
 # Two renderings a number: beyond this many, nobody means it.
 _MOST = 256
+
+
+def differentiated(config: GradientConfig, rendered: Callable[..., Any]) -> Callable[..., Any]:
+    """What was rendered, with the derivative of the chosen method: its own, unless that is finite differences."""
+    return central(rendered, config.step) if config.method == "finite_difference" else rendered
 
 
 def central(function: Callable[..., Any], step: float) -> Callable[..., Any]:

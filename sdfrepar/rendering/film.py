@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from sdfrepar import imaging
 from sdfrepar.records import Camera, Sample
 from sdfrepar.rendering.config import RenderConfig, Scene
-from sdfrepar.rendering.differences import central
+from sdfrepar.rendering.differences import differentiated
 from sdfrepar.rendering.samples import light_of_film, sample_film
 
 
@@ -48,9 +48,7 @@ def render_film(
         samples = _sample_in_chunks(scene, config, params, camera, u, key=band_key)
         return imaging.picture(config.film, samples, baseline)
 
-    if config.gradient.method == "finite_difference":
-        return central(rendered, config.gradient.step)(params, camera)
-    return rendered(params, camera)
+    return differentiated(config.gradient, rendered)(params, camera)
 
 
 def _sample_in_chunks(
@@ -79,8 +77,7 @@ def _pilot(scene: Scene, config: RenderConfig, params: Any, camera: Camera, *, k
     height, width = camera.resolution
     wide = imaging.margin(config.film)
     shape = (height + 2 * wide, width + 2 * wide)
-    columns, rows = jnp.meshgrid(jnp.arange(shape[1]), jnp.arange(shape[0]), indexing="xy")
-    corner = jnp.stack([columns, rows], axis=-1).reshape(-1, 2) - wide
+    corner = imaging.corners(*shape) - wide
     u = corner + jax.random.uniform(key, corner.shape)
     cameras = jax.tree.map(lambda c: jnp.broadcast_to(c, (len(u), *c.shape)), camera)
     light = light_of_film(scene, config, params, cameras, u)

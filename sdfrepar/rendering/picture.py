@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from sdfrepar import cameras, raygen, shading
+from sdfrepar import cameras, imaging, raygen, shading
 from sdfrepar.records import Camera, Hit, Image, Status
 from sdfrepar.rendering.config import RenderConfig, Scene
 from sdfrepar.rendering.rays import trace_rays
@@ -29,8 +29,7 @@ def render_image(scene: Scene, config: RenderConfig, params: Any, camera: Camera
     """
     height, width = camera.resolution
     side = config.film.samples_per_side
-    columns, rows = jnp.meshgrid(jnp.arange(width * side), jnp.arange(height * side), indexing="xy")
-    u = (jnp.stack([columns, rows], axis=-1).reshape(-1, 2) + 0.5) / side
+    u = (imaging.corners(height * side, width * side) + 0.5) / side
 
     def one_chunk(u: jax.Array) -> Image:
         rays = jax.vmap(raygen.ray_through, in_axes=(None, 0))(camera, u)

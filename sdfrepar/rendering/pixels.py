@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from sdfrepar import imaging
 from sdfrepar.records import Camera, Sample
 from sdfrepar.rendering.config import RenderConfig, Scene
-from sdfrepar.rendering.differences import central
+from sdfrepar.rendering.differences import differentiated
 from sdfrepar.rendering.samples import light_of_film, sample_film
 
 _PILOTS_PER_SIDE = 2
@@ -50,10 +50,10 @@ def render_pixels(
     pixels = centre.shape[0]
     place = partial(imaging.pixel_positions, config.film)
     u = jax.vmap(place)(jax.random.split(film_key, pixels), centre, width)
-    if baseline is None or not config.film.control_variate:
+    if not config.film.control_variate:
         baseline = jnp.zeros((pixels, 3))
-        if config.film.control_variate:
-            baseline = _pilot(scene, config, params, camera, centre, width, key=pilot_key)
+    elif baseline is None:
+        baseline = _pilot(scene, config, params, camera, centre, width, key=pilot_key)
 
     def rendered(params: Any, camera: Camera) -> tuple[jax.Array, Sample, dict[str, jax.Array]]:
         per_pixel = u.shape[1]
@@ -70,9 +70,7 @@ def render_pixels(
         value = jax.vmap(partial(imaging.pixel, config.film))(samples, centre, width, baseline)
         return value, samples, statistics
 
-    if config.gradient.method == "finite_difference":
-        return central(rendered, config.gradient.step)(params, camera)
-    return rendered(params, camera)
+    return differentiated(config.gradient, rendered)(params, camera)
 
 
 def _pilot(

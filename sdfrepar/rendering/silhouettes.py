@@ -4,7 +4,6 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from sdfrepar import raygen, shading, warping
 from sdfrepar.numerics import tangent_of
@@ -26,16 +25,10 @@ def warp_band(
 ) -> Warp:
     """The warp of the samples in the band, zero elsewhere; (S,) records.
 
-    When there are more of them than the buffer holds, a random subset stands for all, each weighted up: unbiased.
+    When there are more of them than the buffer holds, a random subset stands for all.
     """
-    size = u.shape[0]
-    chosen, share = buffers.choose_fairly(in_band, buffers.capacity(config.gradient.band_share, size), key)
-    some_cameras = jax.tree.map(lambda c: c[chosen], camera)
-    few = jax.vmap(partial(_warp, scene, config, params))(some_cameras, u[chosen], width[chosen])
-    return Warp(
-        displacement=jnp.zeros_like(u).at[chosen].set(few.displacement * share[:, None]),
-        divergence=jnp.zeros_like(u[:, 0]).at[chosen].set(few.divergence * share),
-    )
+    work = partial(_warp, scene, config, params)
+    return buffers.stand_for(work, in_band, config.gradient.band_share, (camera, u, width), key)
 
 
 def relax_band(
@@ -50,11 +43,8 @@ def relax_band(
     key: jax.Array,
 ) -> jax.Array:
     """The widened boundary term (S, 3) of the samples in the band, zero in value; `behind` (S, 3) is their radiance."""
-    size = u.shape[0]
-    chosen, share = buffers.choose_fairly(in_band, buffers.capacity(config.gradient.band_share, size), key)
-    some_cameras = jax.tree.map(lambda c: c[chosen], camera)
-    few = jax.vmap(partial(_relaxed, scene, config, params))(some_cameras, u[chosen], width[chosen], behind[chosen])
-    return jnp.zeros_like(behind).at[chosen].set(few * share[:, None])
+    work = partial(_relaxed, scene, config, params)
+    return buffers.stand_for(work, in_band, config.gradient.band_share, (camera, u, width, behind), key)
 
 
 def _warp(scene: Scene, config: RenderConfig, params: Any, camera: Camera, u: jax.Array, width: jax.Array) -> Warp:
