@@ -9,9 +9,9 @@ from sdfrepar.fields import Distance, gradient
 from sdfrepar.numerics import away_from_zero, safe_normalize
 from sdfrepar.records import Ray
 
-# The slope n·d of a grazing hit is kept this far from zero, so that its inverse moves a point by at most 20 times the
+# The slope n·d of a grazing hit is kept this far from zero, so that its inverse moves a point by at most 50 times the
 # field's change; beyond that the silhouette's warp carries the motion.
-_SLOPE_FLOOR = 0.05
+_SLOPE_FLOOR = 0.02
 
 
 def surface_point(distance: Distance, params: Any, ray: Ray, t: jax.Array) -> jax.Array:
@@ -21,7 +21,7 @@ def surface_point(distance: Distance, params: Any, ray: Ray, t: jax.Array) -> ja
 
     The value is one Newton step closer to the surface than t₀.
 
-    Gradient: implicit differentiation in the parameters and in the ray, the slope (n·d)₀ detached and floored at 0.05.
+    Gradient: implicit differentiation in the parameters and in the ray, the slope (n·d)₀ detached and floored at 0.02.
     """
     t = jax.lax.stop_gradient(t)
     x = ray.origin + t * ray.direction

@@ -31,7 +31,7 @@ class TraceConfig:
     """Steps of the march."""
     tolerance: float = 0.005
     """A point this close to the surface is on it, in widths of a pixel at that depth."""
-    refinements: int = 4
+    refinements: int = 5
     """Parabola steps for a ray that is still undecided after the march."""
 
     def __post_init__(self) -> None:
@@ -115,11 +115,12 @@ def refine(distance: Distance, config: TraceConfig, params: Any, ray: Ray, hit: 
 
     A ray that grazes the surface at distance δ takes O(1/√δ) sphere-tracing steps to pass. Along the ray the field is
     close to a parabola there, whose root, if any, is the hit, and whose vertex is the closest approach otherwise.
-    A few such steps converge to either; the sign of the field at the vertex is the verdict.
+    A few such steps converge to either; the sign of the field at the vertex is the verdict. Once a point below the
+    surface is known the root lies before it, and bisection keeps the parabola from leaving the bracket.
 
     Returns:
         HIT at the root, or UNDECIDED with `distance` moved as far behind the closest approach as it was before it, for
-        `resume` to go on from. Rays that were decided come back unchanged.
+        `resume` to go on from. Rays that were decided come back unchanged, and so do those that recede already.
 
     Gradient: detached from `params`.
     """
@@ -131,29 +132,36 @@ def refine(distance: Distance, config: TraceConfig, params: Any, ray: Ray, hit: 
     def slope(t: jax.Array) -> tuple[jax.Array, jax.Array]:
         return jax.jvp(along, (t,), (jnp.ones_like(t),))
 
-    def parabola_step(t: jax.Array, _: None) -> tuple[jax.Array, None]:
+    def parabola_step(state: tuple[jax.Array, ...], _: None) -> tuple[tuple[jax.Array, ...], jax.Array]:
+        t, outside, inside = state
         (f, df), (_, ddf) = jax.jvp(slope, (t,), (jnp.ones_like(t),))
+        outside, inside = jnp.where(f > 0, t, outside), jnp.where(f > 0, inside, t)
         root_exists = df**2 >= 2.0 * f * ddf
         to_root = -2.0 * f / away_from_zero(df - jnp.sqrt(jnp.maximum(df**2 - 2.0 * f * ddf, 0.0)), 1e-6)
         to_vertex = -df / away_from_zero(ddf, 1e-6)
         reach = 4.0 * jnp.abs(f) + 0.1
-        return t + jnp.clip(jnp.where(root_exists, to_root, to_vertex), -reach, reach), None
+        ahead = t + jnp.clip(jnp.where(root_exists, to_root, to_vertex), -reach, reach)
+        leaves = jnp.isfinite(inside) & ((ahead <= outside) | (ahead >= inside))
+        ahead = jnp.where(leaves, 0.5 * (outside + inside), jnp.maximum(ahead, hit.distance))
+        return (ahead, outside, inside), df
 
-    t, _ = jax.lax.scan(parabola_step, hit.distance, None, length=config.refinements)
+    start = (hit.distance, hit.distance, jnp.full_like(hit.distance, jnp.inf))
+    (t, _, inside), slopes = jax.lax.scan(parabola_step, start, None, length=config.refinements)
     f = along(t)
-    tolerance = surface_tolerance(config, ray, t)
-    arrived = (f < _SETTLED * tolerance) & (t < ray.far)
-    beyond = jnp.maximum(2.0 * t - hit.distance, hit.distance + jnp.abs(hit.field))
+    arrived = ((f < _SETTLED * surface_tolerance(config, ray, t)) | jnp.isfinite(inside)) & (t < ray.far)
+    # As far behind as before, where the field agrees that the approach is over; else a sphere's radius.
+    mirrored = jnp.maximum(2.0 * t - hit.distance, hit.distance + jnp.abs(hit.field))
+    beyond = jnp.where(along(mirrored) > jnp.abs(f), mirrored, t + jnp.abs(f))
     refined = Hit(
         distance=jnp.where(arrived, t, beyond),
         field=f,
         status=jnp.where(arrived, Status.HIT, jnp.where(beyond > ray.far, Status.MISS, Status.UNDECIDED)).astype(
             jnp.int32
         ),
-        queries=hit.queries + 3 * config.refinements + 1,
+        queries=hit.queries + 3 * config.refinements + 2,
     )
-    undecided = hit.status == Status.UNDECIDED
-    return jax.tree.map(lambda new, old: jnp.where(undecided, new, old), refined, hit)
+    approaching = (hit.status == Status.UNDECIDED) & (slopes[0] < 0)
+    return jax.tree.map(lambda new, old: jnp.where(approaching, new, old), refined, hit)
 
 
 def _arrived(config: TraceConfig, ray: Ray, t: jax.Array, f: jax.Array, last_f: jax.Array) -> jax.Array:

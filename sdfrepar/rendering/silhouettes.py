@@ -92,7 +92,7 @@ def _relaxed(
     ray = raygen.ray_through(still_camera, u)
     path = march(scene.distance, config, still_params, still_camera, u)
     t, surface, density = warping.beside_silhouette(
-        scene.distance, config.gradient.relaxed, still_params, ray, path, width
+        scene.distance, config.gradient.relaxed, config.gradient.grazing, still_params, ray, path, width
     )
     normal = shading.normal(scene.distance, still_params, surface)
     jump = scene.radiance(still_params, surface, normal, ray.direction) - jax.lax.stop_gradient(behind)

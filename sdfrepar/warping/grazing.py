@@ -21,11 +21,9 @@ from sdfrepar.numerics import away_from_zero, bump, safe_divide
 from sdfrepar.records import Ray
 from sdfrepar.warping.path import BAND_RADIUS, NO_WEIGHT, Path, log_presence, on_film
 
-# How deep below a hit, along the ray, the minimum is looked for; scene units.
-_DEPTH = 1.0
-
-# The longest step of the search where Newton's method points out of the bracket, scene units.
-_STRIDE = 0.05
+# How deep below a hit, along the ray, the minimum is looked for, in lengths of fading, and at how many points. Any that
+# is deeper than 0.9 lengths has faded, whatever its curvature.
+_DEPTH, _BEYOND = 1.25, 24
 
 # A measure that no band reaches, for candidates that are none, and the least curvature f_tt of a candidate.
 _FAR, _FLATTEST = 1e6, 1e-3
@@ -37,9 +35,9 @@ class GrazingConfig:
 
     minima: int = 2
     """Closest approaches of a ray that are told apart."""
-    iterations: int = 5
+    iterations: int = 6
     """Steps of the search for a closest approach."""
-    length: float = 0.4
+    length: float = 0.3
     """Minima whose curvature is below √(|f| / length³) fade out, scene units."""
 
     def __post_init__(self) -> None:
@@ -76,12 +74,12 @@ def approaches(
     """
 
     def measured(t: jax.Array) -> Approaches:
-        # One Newton step on n·d = 0 with a detached curvature gives t* its derivative in u, and the field its minimum.
-        f, slope, curvature = along_ray(distance, params, ray, t)
-        flat, steepness = jax.lax.stop_gradient((curvature < _FLATTEST, jnp.abs(slope)))
+        # One Newton step on n·d = 0 with a detached curvature gives t* its derivative in u, and so all that it carries.
+        slope, curvature = along_ray(distance, params, ray, t)[1:]
+        flat, steepness, bend = jax.lax.stop_gradient((curvature < _FLATTEST, jnp.abs(slope), curvature))
+        t = t - jnp.where(flat, 0.0, slope / jnp.maximum(bend, _FLATTEST))
+        f, _, curvature = along_ray(distance, params, ray, t)
         curvature = jnp.maximum(curvature, _FLATTEST)
-        step = jnp.where(flat, 0.0, slope / jax.lax.stop_gradient(curvature))
-        t, f = t - step, f - 0.5 * slope * step
         # In widths of the band; below the surface as `grazing_measure` reckons, from the hit's slope s² = 2 |f| f_tt.
         in_bands = (1.0 + jnp.where(f < 0, BAND_RADIUS * curvature, 0.0)) * bands_per_length / jnp.maximum(t, 1e-3)
         fold = jnp.sqrt((jnp.abs(f) + 1e-9) / config.length**3) / curvature
@@ -89,7 +87,7 @@ def approaches(
         measure = jnp.abs(f) * (in_bands + curvature) + fold
         return Approaches(t=t, f=f, curvature=curvature, measure=jnp.where(found, measure, _FAR))
 
-    return jax.vmap(measured)(closest_approaches(distance, params, ray, path, config.minima, config.iterations))
+    return jax.vmap(measured)(closest_approaches(distance, config, params, ray, path)[0])
 
 
 def grazing_points(
@@ -167,50 +165,58 @@ def along_ray(distance: Distance, params: Any, ray: Ray, t: jax.Array) -> tuple[
 
 
 def closest_approaches(
-    distance: Distance, params: Any, ray: Ray, path: Path, minima: int, iterations: int
-) -> jax.Array:
-    """The local minima of the field along a ray that came nearest to the surface, (minima,), detached.
+    distance: Distance, config: GrazingConfig, params: Any, ray: Ray, path: Path
+) -> tuple[jax.Array, jax.Array]:
+    """The local minima of the field along a ray that come nearest to the surface, detached.
 
-    They start from the points of the march that lie lower than both neighbours, and from its last one, beyond which a
-    ray that hit has its minimum below the surface. Newton's method on n·d = 0, held in the bracket by bisection.
+    They lie next to the points, of the march and of a look beyond its last one, that are lower than both neighbours:
+    below a hit the field has its minimum inside the solid. False position finds the root of n·d between those two.
+
+    Returns:
+        Distances (config.minima,), and whether nothing solid stands before them, (config.minima,) bool.
     """
     ray, path = jax.lax.stop_gradient((ray, path))
-    index = jnp.arange(path.t.shape[0])
-    last = index == path.count - 1
-    before = jnp.roll(path.f, 1).at[0].set(-jnp.inf)
-    after = jnp.where(last, jnp.inf, jnp.roll(path.f, -1))
-    low = path.visited & (path.f <= before) & (path.f < after)
-    lowness = jnp.where(low, -path.f / jnp.maximum(path.t, 1e-3), -jnp.inf)
-    chosen = jax.lax.top_k(lowness, minima)[1]
-    start = _vertex(path)[chosen]
-    nearer = path.t[jnp.maximum(chosen - 1, 0)]
-    farther = jnp.where(last[chosen], path.t[chosen] + _DEPTH, path.t[jnp.minimum(chosen + 1, path.t.shape[0] - 1)])
+    t, f = _continued(distance, params, ray, path, _DEPTH * config.length)
+    before, after = jnp.roll(f, 1).at[0].set(-jnp.inf), jnp.roll(f, -1).at[-1].set(-jnp.inf)
+    low = (f <= before) & (f < after)
+    nearness = jnp.where(low, -jnp.abs(f) / jnp.maximum(t, 1e-3), -jnp.inf)
+    chosen = jax.lax.top_k(nearness, config.minima)[1]
+    start, nearer, farther = t[chosen], jnp.roll(t, 1)[chosen], jnp.roll(t, -1)[chosen]
+
+    def slope(t: jax.Array) -> jax.Array:
+        return jax.jvp(lambda t: distance(params, ray.origin + t * ray.direction), (t,), (jnp.ones_like(t),))[1]
 
     def search(t: jax.Array, nearer: jax.Array, farther: jax.Array) -> jax.Array:
         def step(state: tuple[jax.Array, ...], _: None) -> tuple[tuple[jax.Array, ...], None]:
-            t, nearer, farther = state
-            slope, curvature = along_ray(distance, params, ray, t)[1:]
-            nearer, farther = jnp.where(slope < 0, t, nearer), jnp.where(slope < 0, farther, t)
-            newton = t - slope / away_from_zero(curvature, 1e-6)
-            stride = nearer + jnp.minimum(0.5 * (farther - nearer), _STRIDE)
-            return (jnp.where((newton > nearer) & (newton < farther), newton, stride), nearer, farther), None
+            t, nearer, farther, down, up = state
+            here = slope(t)
+            ahead = here < 0
+            # An end that stays counts half, so that both of them close in (Illinois).
+            down, up = jnp.where(ahead, here, 0.5 * down), jnp.where(ahead, 0.5 * up, here)
+            nearer, farther = jnp.where(ahead, t, nearer), jnp.where(ahead, farther, t)
+            crossing = nearer - down * (farther - nearer) / away_from_zero(up - down, 1e-9)
+            t = jnp.where((down < 0) & (up > 0), crossing, 0.5 * (nearer + farther))
+            return (t, nearer, farther, down, up), None
 
-        state, _ = jax.lax.scan(step, (t, nearer, farther), None, length=iterations)
-        return state[0]
+        state = (t, nearer, farther, slope(nearer), slope(farther))
+        return jax.lax.scan(step, state, None, length=config.iterations)[0][0]
 
-    return jax.lax.stop_gradient(jax.vmap(search)(start, nearer, farther))
+    exposed = jax.lax.cummin(f)[chosen] > 0
+    return jax.lax.stop_gradient((jax.vmap(search)(start, nearer, farther), exposed))
 
 
-def _vertex(path: Path) -> jax.Array:
-    """Where the parabola through each point of a path and its neighbours, or those before it, is lowest: (N,)."""
-    last = jnp.arange(path.t.shape[0]) == path.count - 1
+def _continued(distance: Distance, params: Any, ray: Ray, path: Path, depth: float) -> tuple[jax.Array, jax.Array]:
+    """The points of a path, and behind them a few that look beyond its end: distances and values, (N + _BEYOND,).
 
-    def neighbour(x: jax.Array, offset: int) -> jax.Array:
-        return jnp.where(last, jnp.roll(x, 1 - offset), jnp.roll(x, -offset))
+    Their spacing grows from the surface on: next to a silhouette the minimum is just below it.
+    """
+    last = path.t[-1]
+    beyond = last + depth * (jnp.arange(1, _BEYOND + 1) / _BEYOND) ** 2
+    values = jax.vmap(lambda t: distance(params, ray.origin + t * ray.direction))(beyond)
 
-    t, f = ([neighbour(x, offset) for offset in (-1, 0, 1)] for x in (path.t, path.f))
-    before = (f[1] - f[0]) / away_from_zero(t[1] - t[0], 1e-9)
-    after = (f[2] - f[1]) / away_from_zero(t[2] - t[1], 1e-9)
-    bend = (after - before) / away_from_zero(t[2] - t[0], 1e-9)
-    vertex = 0.5 * (t[0] + t[1]) - before / jnp.maximum(2.0 * bend, 1e-6)
-    return jnp.clip(vertex, path.t - 0.2, path.t + 0.2)
+    def joined(before: jax.Array, after: jax.Array) -> jax.Array:
+        room = jnp.full(_BEYOND, after[-1])
+        kept = jnp.where(path.visited, before, after[-1])
+        return jax.lax.dynamic_update_slice(jnp.concatenate([kept, room]), after, (path.count,))
+
+    return joined(path.t, beyond), joined(path.f, values)

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from sdfrepar.fields import Distance, gradient
 from sdfrepar.records import Ray
-from sdfrepar.warping.grazing import along_ray, closest_approaches
+from sdfrepar.warping.grazing import GrazingConfig, along_ray, closest_approaches
 from sdfrepar.warping.path import Path
 
 
@@ -29,26 +29,30 @@ class RelaxedConfig:
     """Width ε of the band, pixels; bias and noise trade places with it."""
     slope: float = 0.1
     """Closest approaches whose |n·d| is larger, because the search has not arrived, are left out."""
-    iterations: int = 5
-    """Steps of the search for the closest approach."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
-        if self.thickness <= 0 or self.slope <= 0 or self.iterations < 1:
+        if self.thickness <= 0 or self.slope <= 0:
             raise ValueError(
-                f"relaxed.thickness, slope and iterations are {self.thickness}, {self.slope} and {self.iterations}; "
-                "the first two must be positive, the last at least 1."
+                f"relaxed.thickness and slope are {self.thickness} and {self.slope}; both must be positive."
             )
 
 
 def beside_silhouette(
-    distance: Distance, config: RelaxedConfig, params: Any, ray: Ray, path: Path, width: jax.Array
+    distance: Distance,
+    config: RelaxedConfig,
+    search: GrazingConfig,
+    params: Any,
+    ray: Ray,
+    path: Path,
+    width: jax.Array,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Where a ray passes close beside the surface, if it does.
 
     Args:
         distance: the field.
         config: the constants.
+        search: those of the search for closest approaches.
         params: parameters of the field, detached.
         ray: one ray.
         path: the points visited along it.
@@ -57,10 +61,10 @@ def beside_silhouette(
     Returns:
         t* () of the closest approach; the surface point (3,) below it; and 1/ε () within the band, 0 outside of it.
     """
-    candidates = closest_approaches(distance, params, ray, path, 2, config.iterations)
+    candidates, exposed = closest_approaches(distance, search, params, ray, path)
     f, slope, _ = jax.vmap(along_ray, in_axes=(None, None, None, 0))(distance, params, ray, candidates)
     thickness = config.thickness * width * ray.footprint * candidates
-    beside = (f > 0) & (f < thickness) & (jnp.abs(slope) < config.slope) & (candidates < ray.far)
+    beside = exposed & (f > 0) & (f < thickness) & (jnp.abs(slope) < config.slope) & (candidates < ray.far)
     nearest = jnp.argmin(jnp.where(beside, f, jnp.inf))
     t, f = candidates[nearest], f[nearest]
     x = ray.origin + t * ray.direction
