@@ -116,7 +116,7 @@ def refine(distance: Distance, config: TraceConfig, params: Any, ray: Ray, hit: 
     A ray that grazes the surface at distance δ takes O(1/√δ) sphere-tracing steps to pass. Along the ray the field is
     close to a parabola there, whose root, if any, is the hit, and whose vertex is the closest approach otherwise.
     A few such steps converge to either; the sign of the field at the vertex is the verdict. Once a point below the
-    surface is known the root lies before it, and bisection keeps the parabola from leaving the bracket.
+    surface is known the root lies before it, and false position takes over where the parabola leaves the bracket.
 
     Returns:
         HIT at the root, or UNDECIDED with `distance` moved as far behind the closest approach as it was before it, for
@@ -132,21 +132,28 @@ def refine(distance: Distance, config: TraceConfig, params: Any, ray: Ray, hit: 
     def slope(t: jax.Array) -> tuple[jax.Array, jax.Array]:
         return jax.jvp(along, (t,), (jnp.ones_like(t),))
 
-    def parabola_step(state: tuple[jax.Array, ...], _: None) -> tuple[tuple[jax.Array, ...], jax.Array]:
-        t, outside, inside = state
+    def parabola_step(state: tuple[Any, ...], _: None) -> tuple[tuple[Any, ...], jax.Array]:
+        t, (outside, f_outside), (inside, f_inside) = state
         (f, df), (_, ddf) = jax.jvp(slope, (t,), (jnp.ones_like(t),))
-        outside, inside = jnp.where(f > 0, t, outside), jnp.where(f > 0, inside, t)
+        outside, f_outside = jnp.where(f > 0, t, outside), jnp.where(f > 0, f, f_outside)
+        inside, f_inside = jnp.where(f > 0, inside, t), jnp.where(f > 0, f_inside, f)
         root_exists = df**2 >= 2.0 * f * ddf
         to_root = -2.0 * f / away_from_zero(df - jnp.sqrt(jnp.maximum(df**2 - 2.0 * f * ddf, 0.0)), 1e-6)
         to_vertex = -df / away_from_zero(ddf, 1e-6)
         reach = 4.0 * jnp.abs(f) + 0.1
         ahead = t + jnp.clip(jnp.where(root_exists, to_root, to_vertex), -reach, reach)
-        leaves = jnp.isfinite(inside) & ((ahead <= outside) | (ahead >= inside))
-        ahead = jnp.where(leaves, 0.5 * (outside + inside), jnp.maximum(ahead, hit.distance))
-        return (ahead, outside, inside), df
+        bracketed = jnp.isfinite(inside)
+        between = outside + jnp.where(bracketed, inside - outside, 0.0) * f_outside / (f_outside - f_inside)
+        leaves = bracketed & ((ahead <= outside) | (ahead >= inside))
+        ahead = jnp.where(leaves, between, jnp.maximum(ahead, hit.distance))
+        return (ahead, (outside, f_outside), (inside, f_inside)), df
 
-    start = (hit.distance, hit.distance, jnp.full_like(hit.distance, jnp.inf))
-    (t, _, inside), slopes = jax.lax.scan(parabola_step, start, None, length=config.refinements)
+    start = (
+        hit.distance,
+        (hit.distance, along(hit.distance)),
+        (jnp.full_like(hit.distance, jnp.inf), -jnp.ones_like(hit.distance)),
+    )
+    (t, _, (inside, _)), slopes = jax.lax.scan(parabola_step, start, None, length=config.refinements)
     f = along(t)
     arrived = ((f < _SETTLED * surface_tolerance(config, ray, t)) | jnp.isfinite(inside)) & (t < ray.far)
     # As far behind as before, where the field agrees that the approach is over; else a sphere's radius.

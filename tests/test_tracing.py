@@ -7,7 +7,7 @@ import pytest
 import scenes
 
 from sdfrepar import fields, raygen, tracing
-from sdfrepar.records import Status
+from sdfrepar.records import Hit, Status
 from sdfrepar.rendering import RenderConfig, trace_rays
 from sdfrepar.tracing import TraceConfig
 
@@ -54,6 +54,29 @@ def test_ray_that_grazes_one_part_hits_the_one_behind():
     rays = rays_at(np.array([0.3005, 0.301, 0.302]))
     hits, _ = trace_rays(distance, RenderConfig(first_steps=8, trace=TraceConfig(max_steps=12)), params, rays)
     assert np.all(np.asarray(hits.status) == Status.HIT)
+
+
+def test_settling_ends_on_the_first_surface_or_before_it():
+    """A gap between a graze and a wall, f = 0.0001 at its narrowest, from everywhere in it: a hit is on the wall."""
+
+    def gap(params, x):
+        s = x[2]
+        return params * (0.01 * s - s**3 / 3) + params * 2e-3 / 3 + 1e-4
+
+    def settle(start, steepness):
+        ray = jax.tree.map(lambda leaf: leaf[0], rays_at(np.array([0.0])))
+        t = start - ray.origin[2]
+        field = gap(steepness, ray.origin + t * ray.direction)
+        stopped = Hit(distance=t, field=field, status=jnp.int32(Status.UNDECIDED), queries=jnp.int32(0))
+        hit = tracing.refine(gap, TraceConfig(), steepness, ray, stopped)
+        return stopped.distance, hit, gap(steepness, ray.origin + hit.distance * ray.direction)
+
+    start, steepness = jnp.meshgrid(jnp.linspace(-0.16, 0.19, 71), jnp.array([2.0, 6.0, 20.0]))
+    before, hit, f = jax.vmap(settle)(start.ravel(), steepness.ravel())
+    settled = np.asarray(hit.status) == Status.HIT
+    assert settled.any() and not settled.all()
+    assert np.abs(f[settled]).max() < 5e-4
+    assert np.min(f[~settled]) > 0 and np.min(hit.distance - before) >= 0
 
 
 def test_observer_sees_every_point_once():
