@@ -169,7 +169,7 @@ def test_row(name, method, filter_name):
 @pytest.mark.parametrize("name", scenes.ROWS)
 def test_row_at_1024_samples(name, method):
     row = row_of(name)
-    report = checked(name, rendering(method, side=16), repetitions=4, reference_side=16)
+    report = checked(name, rendering(method, side=16), repetitions=row.repetitions, reference_side=16)
     require(name, report, row.picture, row.total)
 
 
