@@ -54,7 +54,7 @@ def main() -> None:
 
 def settings() -> Iterator[tuple[str, GradientConfig]]:
     """Every row of the table: what is changed, and the whole of the gradient's settings."""
-    base = GradientConfig(band_share=0.6)
+    base = GradientConfig(method="velocity", band_share=0.6)
     for k in (3, 5, 7, 8, 14, 50):
         name = "all" if k == 50 else str(k)
         yield f"k = {name}", replace(base, velocity=VelocityConfig(top_k=k))
