@@ -2,12 +2,12 @@
 
 python -m benchmarks.tails            (ten minutes; append the table to benchmarks/RESULTS.md)
 
-A contribution is divided by the mean magnitude in its own pixel, over the pixels whose mean is above a hundredth of the
-picture's largest: elsewhere there is nothing to compare with. The control variate is the picture itself.
+A contribution is that of a sample to the pixel in whose cell it lies, divided by their mean magnitude there, over the
+pixels whose mean is above a hundredth of the picture's largest: elsewhere there is nothing to compare with. The control
+variate is `render_film`'s own.
 """
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Any, Literal
 
 import jax
@@ -20,7 +20,8 @@ from sdfrepar import cameras, fields, gradcheck
 from sdfrepar.imaging import FilmConfig, corners
 from sdfrepar.imaging.estimators import excess, weigh
 from sdfrepar.records import Sample
-from sdfrepar.rendering import GradientConfig, RenderConfig, render_pixels
+from sdfrepar.rendering import GradientConfig, RenderConfig, sample_film
+from sdfrepar.rendering.film import pilot
 
 RESOLUTION = 24
 REPETITIONS = 109  # of 576 pixels with 16 samples each: 10^6
@@ -74,26 +75,28 @@ def largest(subject: Subject, method: Method) -> float:
     """The largest ratio of a contribution to its pixel's mean magnitude."""
     film = FilmConfig(samples_per_side=4)
     config = RenderConfig(film=film, gradient=GradientConfig(method=method, band_share=0.6))
-    centre = corners(RESOLUTION, RESOLUTION) + 0.5
+    centre = jnp.repeat(corners(RESOLUTION, RESOLUTION) + 0.5, film.inside, axis=0)
     camera = jax.tree.map(lambda c: jnp.broadcast_to(c, (len(centre), *c.shape)), subject.camera)
 
     def weighted(sample: Sample, centre: jax.Array, baseline: jax.Array) -> jax.Array:
-        density = jnp.prod(film.kernel.density(sample.film - centre))
-        return jnp.mean(weigh(film.kernel, sample, centre, jnp.ones(())) / density * excess(sample, baseline))
+        return jnp.mean(weigh(film.kernel, sample, centre, jnp.ones(())) * excess(sample, baseline))
 
     @jax.jit
-    def contributions(baseline: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-        def of(params: Any) -> tuple[jax.Array, jax.Array]:
-            render = partial(render_pixels, subject.scene, config, params, camera, centre, jnp.ones(len(centre)))
-            value, samples, _ = render(baseline, key=key)
-            return jax.vmap(jax.vmap(weighted, in_axes=(0, None, None)))(samples, centre, baseline), value
+    def contributions(baseline: jax.Array, key: jax.Array) -> jax.Array:
+        place, choose = jax.random.split(key)
+        u = centre + jax.random.uniform(place, centre.shape) - 0.5
 
-        (_, value), (moved, _) = jax.jvp(of, (subject.params,), (subject.direction,))
-        return moved, value
+        def of(params: Any) -> jax.Array:
+            samples, _ = sample_film(subject.scene, config, params, camera, u, jnp.ones(len(u)), key=choose)
+            return jax.vmap(weighted)(samples, centre, baseline)
+
+        moved = jax.jvp(of, (subject.params,), (subject.direction,))[1]
+        return moved.reshape(-1, film.inside)
 
     keys = jax.random.split(jax.random.key(0), REPETITIONS + 1)
-    _, baseline = contributions(jnp.zeros((len(centre), 3)), keys[0])
-    moved = np.concatenate([np.abs(contributions(baseline, key)[0]) for key in keys[1:]], axis=1)
+    half_way = pilot(subject.scene, config, subject.params, subject.camera, key=keys[0])
+    baseline = jnp.repeat(half_way.reshape(-1, 3), film.inside, axis=0)
+    moved = np.concatenate([np.abs(contributions(baseline, key)) for key in keys[1:]], axis=1)
     mean = moved.mean(axis=1)
     counted = mean > 0.01 * mean.max()
     return float(np.max(moved[counted].max(axis=1) / mean[counted]))

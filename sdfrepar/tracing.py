@@ -135,13 +135,9 @@ def refine(distance: Distance, config: TraceConfig, params: Any, ray: Ray, hit: 
     def parabola_step(state: tuple[Any, ...], _: None) -> tuple[tuple[Any, ...], jax.Array]:
         t, (outside, f_outside), (inside, f_inside) = state
         (f, df), (_, ddf) = jax.jvp(slope, (t,), (jnp.ones_like(t),))
+        ahead = t + _along_parabola(f, df, ddf)
         outside, f_outside = jnp.where(f > 0, t, outside), jnp.where(f > 0, f, f_outside)
         inside, f_inside = jnp.where(f > 0, inside, t), jnp.where(f > 0, f_inside, f)
-        root_exists = df**2 >= 2.0 * f * ddf
-        to_root = -2.0 * f / away_from_zero(df - jnp.sqrt(jnp.maximum(df**2 - 2.0 * f * ddf, 0.0)), 1e-6)
-        to_vertex = -df / away_from_zero(ddf, 1e-6)
-        reach = 4.0 * jnp.abs(f) + 0.1
-        ahead = t + jnp.clip(jnp.where(root_exists, to_root, to_vertex), -reach, reach)
         bracketed = jnp.isfinite(inside)
         between = outside + jnp.where(bracketed, inside - outside, 0.0) * f_outside / (f_outside - f_inside)
         leaves = bracketed & ((ahead <= outside) | (ahead >= inside))
@@ -159,16 +155,24 @@ def refine(distance: Distance, config: TraceConfig, params: Any, ray: Ray, hit: 
     # As far behind as before, where the field agrees that the approach is over; else a sphere's radius.
     mirrored = jnp.maximum(2.0 * t - hit.distance, hit.distance + jnp.abs(hit.field))
     beyond = jnp.where(along(mirrored) > jnp.abs(f), mirrored, t + jnp.abs(f))
+    status = jnp.where(arrived, Status.HIT, jnp.where(beyond > ray.far, Status.MISS, Status.UNDECIDED))
     refined = Hit(
         distance=jnp.where(arrived, t, beyond),
         field=f,
-        status=jnp.where(arrived, Status.HIT, jnp.where(beyond > ray.far, Status.MISS, Status.UNDECIDED)).astype(
-            jnp.int32
-        ),
+        status=status.astype(jnp.int32),
         queries=hit.queries + 3 * config.refinements + 2,
     )
     approaching = (hit.status == Status.UNDECIDED) & (slopes[0] < 0)
     return jax.tree.map(lambda new, old: jnp.where(approaching, new, old), refined, hit)
+
+
+def _along_parabola(f: jax.Array, df: jax.Array, ddf: jax.Array) -> jax.Array:
+    """The way () to the first root of the parabola with these derivatives, or to its vertex if it has no root."""
+    discriminant = df**2 - 2.0 * f * ddf
+    to_root = -2.0 * f / away_from_zero(df - jnp.sqrt(jnp.maximum(discriminant, 0.0)), 1e-6)
+    to_vertex = -df / away_from_zero(ddf, 1e-6)
+    reach = 4.0 * jnp.abs(f) + 0.1
+    return jnp.clip(jnp.where(discriminant >= 0, to_root, to_vertex), -reach, reach)
 
 
 def _arrived(config: TraceConfig, ray: Ray, t: jax.Array, f: jax.Array, last_f: jax.Array) -> jax.Array:

@@ -42,7 +42,7 @@ def render_film(
     if not config.film.control_variate:
         baseline = jnp.zeros((*camera.resolution, 3))
     elif baseline is None:
-        baseline = _pilot(scene, config, params, camera, key=pilot_key)
+        baseline = pilot(scene, config, params, camera, key=pilot_key)
 
     def rendered(params: Any, camera: Camera) -> jax.Array:
         samples = _sample_in_chunks(scene, config, params, camera, u, key=band_key)
@@ -72,7 +72,7 @@ def _sample_in_chunks(
     return jax.tree.map(lambda s: s.reshape(-1, *s.shape[2:])[:size], samples)
 
 
-def _pilot(scene: Scene, config: RenderConfig, params: Any, camera: Camera, *, key: jax.Array) -> jax.Array:
+def pilot(scene: Scene, config: RenderConfig, params: Any, camera: Camera, *, key: jax.Array) -> jax.Array:
     """Half way (H, W, 3) between the darkest and the brightest of one sample of each cell in reach of a pixel."""
     height, width = camera.resolution
     wide = imaging.margin(config.film)
