@@ -28,6 +28,9 @@ _DEPTH, _BEYOND = 1.25, 24
 # A measure that no band reaches, for candidates that are none, and the least curvature f_tt of a candidate.
 _FAR, _FLATTEST = 1e6, 1e-3
 
+# Added to distances from the surface, scene units, whose reciprocal would make much of the last digit of float32.
+_NEAREST = 1e-6
+
 
 @dataclass(frozen=True)
 class GrazingConfig:
@@ -37,7 +40,7 @@ class GrazingConfig:
     """Closest approaches of a ray that are told apart."""
     iterations: int = 6
     """Steps of the search for a closest approach."""
-    length: float = 0.3
+    length: float = 0.4
     """Minima whose curvature is below √(|f| / length³) fade out, scene units."""
 
     def __post_init__(self) -> None:
@@ -100,7 +103,7 @@ def grazing_points(
     found = approaches(distance, config, params, ray, path, bands_per_length)
     phi = fade(found)
     # Relative to the nearest that is followed, as the fourth power of a small distance is no float32.
-    distances = jnp.where(phi > 0, jnp.abs(found.f) + 1e-9, _FAR)
+    distances = jnp.where(phi > 0, jnp.abs(found.f) + _NEAREST, _FAR)
     nearest = jax.lax.stop_gradient(jnp.min(distances))
     share = phi * (nearest / distances) ** 4
     weight = jnp.max(phi) * safe_divide(share, jnp.sum(share))
