@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from sdfrepar.fields import Distance
-from sdfrepar.numerics import away_from_zero
+from sdfrepar.numerics import away_from_zero, safe_divide
 from sdfrepar.records import Hit, Ray, Status
 
 # A ray that falls by less than this times √tolerance per unit length reaches a depth of less than four tolerances
@@ -132,6 +132,9 @@ def refine(distance: Distance, config: TraceConfig, params: Any, ray: Ray, hit: 
     def slope(t: jax.Array) -> tuple[jax.Array, jax.Array]:
         return jax.jvp(along, (t,), (jnp.ones_like(t),))
 
+    # The last point visited: where the field is steeper than a distance, the next one may lie below the surface.
+    before = hit.distance - hit.field
+
     def parabola_step(state: tuple[Any, ...], _: None) -> tuple[tuple[Any, ...], jax.Array]:
         t, (outside, f_outside), (inside, f_inside) = state
         (f, df), (_, ddf) = jax.jvp(slope, (t,), (jnp.ones_like(t),))
@@ -139,16 +142,14 @@ def refine(distance: Distance, config: TraceConfig, params: Any, ray: Ray, hit: 
         outside, f_outside = jnp.where(f > 0, t, outside), jnp.where(f > 0, f, f_outside)
         inside, f_inside = jnp.where(f > 0, inside, t), jnp.where(f > 0, f_inside, f)
         bracketed = jnp.isfinite(inside)
-        between = outside + jnp.where(bracketed, inside - outside, 0.0) * f_outside / (f_outside - f_inside)
+        share = safe_divide(f_outside, f_outside - f_inside)
+        between = outside + share * jnp.where(bracketed, inside - outside, 0.0)
         leaves = bracketed & ((ahead <= outside) | (ahead >= inside))
-        ahead = jnp.where(leaves, between, jnp.maximum(ahead, hit.distance))
+        ahead = jnp.where(leaves, between, jnp.maximum(ahead, before))
         return (ahead, (outside, f_outside), (inside, f_inside)), df
 
-    start = (
-        hit.distance,
-        (hit.distance, along(hit.distance)),
-        (jnp.full_like(hit.distance, jnp.inf), -jnp.ones_like(hit.distance)),
-    )
+    nowhere = jnp.full_like(hit.distance, jnp.inf), -jnp.ones_like(hit.distance)
+    start = hit.distance, (before, hit.field), nowhere
     (t, _, (inside, _)), slopes = jax.lax.scan(parabola_step, start, None, length=config.refinements)
     f = along(t)
     arrived = ((f < _SETTLED * surface_tolerance(config, ray, t)) | jnp.isfinite(inside)) & (t < ray.far)
