@@ -8,7 +8,7 @@ variate is `render_film`'s own.
 """
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,28 +21,25 @@ from sdfrepar.imaging import FilmConfig, corners
 from sdfrepar.imaging.estimators import excess, weigh
 from sdfrepar.records import Sample
 from sdfrepar.rendering import GradientConfig, RenderConfig, sample_film
+from sdfrepar.rendering.config import WARPS, Method
 from sdfrepar.rendering.film import pilot
 
 RESOLUTION = 24
 REPETITIONS = 109  # of 576 pixels with 16 samples each: 10^6
 
-Method = Literal["velocity", "distance", "grazing"]
-METHODS: tuple[Method, ...] = ("velocity", "distance", "grazing")
-
 
 def main() -> None:
     """Print the table."""
-    print("| scene | " + " | ".join(METHODS) + " |\n|---|" + len(METHODS) * "---|")
+    print("| scene | " + " | ".join(WARPS) + " |\n|---|" + len(WARPS) * "---|")
     for subject in subjects():
-        cells = [f"{largest(subject, method):.0f}" for method in METHODS]
+        cells = [f"{largest(subject, method):.0f}" for method in WARPS]
         print(f"| {subject.title} | " + " | ".join(cells) + " |", flush=True)
 
 
 def subjects() -> Iterator[Subject]:
     """Every row of the table."""
-    camera = cameras.look_at(
-        jnp.array([0.4, 0.6, -2.5]), jnp.zeros(3), jnp.array([0.0, 1.0, 0.0]), field_of_view=0.7, resolution=(24, 24)
-    )
+    position, up = jnp.array([0.4, 0.6, -2.5]), jnp.array([0.0, 1.0, 0.0])
+    camera = cameras.look_at(position, jnp.zeros(3), up, field_of_view=0.7, resolution=(RESOLUTION, RESOLUTION))
     ball = fields.placed(fields.sphere)
     small, large = placed(0.28, 0.35, 0.15, -0.5), placed(0.5, -0.1, 0.0, 0.2)
     still = jax.tree.map(jnp.zeros_like, large)

@@ -175,7 +175,7 @@ def test_a_path_weighs_the_same_wherever_it_ends():
 def test_closest_approaches_of_a_sphere_are_exact():
     """Outside and below the surface: t* = √(D² - c²) for a ray that passes the centre at distance c."""
     sphere = scenes.SphereImage()
-    closest = np.array([0.53, 0.55, 0.59, 0.599, 0.601, 0.61, 0.65])
+    closest = np.array([0.45, 0.55, 0.59, 0.599, 0.601, 0.61, 0.65])
     on_film = 16 / np.tan(0.35) * closest / np.sqrt(2.5**2 - closest**2)
     u = jnp.asarray(np.stack([16.0 + on_film, np.full_like(on_film, 16.0)], axis=-1), jnp.float32)
     config = configured("grazing")
