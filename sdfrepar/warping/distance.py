@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from sdfrepar.fields import Distance
 from sdfrepar.records import Ray
-from sdfrepar.warping.grazing import Approaches, weigh_in_logarithms
+from sdfrepar.warping.grazing import Approaches, fade, weigh_in_logarithms
 from sdfrepar.warping.path import NO_WEIGHT, Path, on_film
 
 
@@ -51,10 +51,12 @@ def distance_points(
     """
     measure = jnp.abs(path.f) + config.angle_weight * path.slope**2 + config.epsilon
     # A ray that hits at a flat angle meets the surface where λ (n·d)² = 2 λ f_tt |f*|, which may be below |f*| itself;
-    # the closest approach has to outweigh that point, which depends on where the march stopped.
-    at_approach = jnp.abs(found.f) * jnp.minimum(config.angle_weight * found.curvature, 1.0) + config.epsilon
+    # the closest approach has to outweigh that point, which depends on where the march stopped. All approaches share
+    # the least curvature, softly: with its own, one that fades as it flattens would first outweigh a nearer one.
+    curvature = 1.0 / jnp.maximum(jnp.sum(fade(found) / found.curvature), 1e-6)
+    at_approach = jnp.abs(found.f) * jnp.minimum(config.angle_weight * curvature, 1.0) + config.epsilon
     shape = math.sqrt(math.pi) * math.gamma(config.gamma - 0.5) / math.gamma(config.gamma)
-    peak = shape * jnp.sqrt(jnp.maximum(at_approach, 1e-9) / config.angle_weight) / found.curvature
+    peak = shape * jnp.sqrt(jnp.maximum(at_approach, 1e-9) / config.angle_weight) / curvature
     log_weight = weigh_in_logarithms(ray, path, found, measure, at_approach, peak, config.gamma)
     t = jax.nn.softmax(log_weight) @ jnp.concatenate([path.t, found.t])
     f, n = jax.value_and_grad(distance, argnums=1)(params, ray.origin + t * ray.direction)
