@@ -19,8 +19,10 @@ import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
+import jax
 from absl import app, flags, logging
 
 
@@ -124,7 +126,9 @@ def from_json(config_instance: Any, values: Mapping[str, Any], prefix: str = "")
 def run(main: Callable[[Sequence[str]], Any], argv: Sequence[str] | None = None) -> None:
     """Run a program as `absl.app.run` does, with the user's errors in one sentence on standard error.
 
-    The exit code is 2 for a `ConfigError` and 1 for any other ValueError, FileNotFoundError, ImportError or RunError.
+    What JAX compiles is kept in ~/.cache/sdfrepar, or where JAX_COMPILATION_CACHE_DIR says, for the next run to start
+    at once. The exit code is 2 for a `ConfigError` and 1 for any other ValueError,
+    FileNotFoundError, ImportError or RunError.
     The environment variable SDFREPAR_TRACEBACK=1 lets them through instead.
 
     Args:
@@ -135,6 +139,7 @@ def run(main: Callable[[Sequence[str]], Any], argv: Sequence[str] | None = None)
     def guarded(arguments: Sequence[str]) -> Any:
         # JAX tells absl, at the level of information, of every accelerator that is not there.
         logging.set_verbosity(logging.WARNING)
+        _keep_what_is_compiled()
         try:
             return main(arguments)
         except (ValueError, FileNotFoundError, ImportError, RunError) as error:
@@ -144,6 +149,13 @@ def run(main: Callable[[Sequence[str]], Any], argv: Sequence[str] | None = None)
             return 2 if isinstance(error, ConfigError) else 1
 
     app.run(guarded, argv=None if argv is None else list(argv))
+
+
+def _keep_what_is_compiled() -> None:
+    """Switch the persistent compilation cache on, where the user has not chosen a folder."""
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sdfrepar"
+        jax.config.update("jax_compilation_cache_dir", str(folder))
 
 
 class _Parser(flags.ArgumentParser):

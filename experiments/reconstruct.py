@@ -52,6 +52,7 @@ def reconstruct(config: ReconstructConfig, data: Path, workdir: Path) -> dict[st
     scene = networks.scene(config.network)
     state = fitting.start(config.fit, networks.initialise(config.network, border_colour(train), key=key))
     pixels = fitting.gather_pixels(train, config.fit.levels)
+    pixels, key = fitting.on_all_devices((pixels, key))
     outcome = Outcome(scene, config, data, workdir, test)
 
     started = time.monotonic()

@@ -28,7 +28,12 @@ def eikonal(distance: Distance, params: Any, points: jax.Array) -> jax.Array:
     return jnp.mean((lengths - 1.0) ** 2)
 
 
-def psnr_of(rendered: jax.Array, target: jax.Array) -> jax.Array:
-    """Peak signal-to-noise ratio in dB of pixels (P, 3), linear, compared in sRGB: a running estimate, not a score."""
+def squared_error(rendered: jax.Array, target: jax.Array) -> jax.Array:
+    """Mean squared difference of pixels (P, 3), linear, compared in sRGB, whose range is 1."""
     error = jnp.clip(srgb_from_linear(rendered), 0.0, 1.0) - srgb_from_linear(target)
-    return -10.0 * jnp.log10(jnp.mean(error**2) + 1e-12)
+    return jnp.mean(error**2)
+
+
+def psnr_of(squared_error: jax.Array) -> jax.Array:
+    """Peak signal-to-noise ratio () in dB of a `squared_error` (): a running estimate, not a score."""
+    return -10.0 * jnp.log10(squared_error + 1e-12)

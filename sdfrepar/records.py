@@ -61,6 +61,7 @@ class Hit:
 
     distance: jax.Array  # () along the ray, scene units; where the march stopped if it is no hit
     field: jax.Array  # () value of the distance function there
+    step: jax.Array  # () how far an undecided march has gone on behind the last point that it took, scene units
     status: jax.Array  # () int32, a `Status`
     queries: jax.Array  # () int32, evaluations of the field spent on this ray
 

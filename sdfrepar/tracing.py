@@ -19,6 +19,9 @@ from sdfrepar.records import Hit, Ray, Status
 # below a surface of radius 1/2.
 _FLAT = 4.0
 
+# A march goes at most so many times as far as the field allows, however fast it recedes from the surface.
+_LONGEST = 4.0
+
 # Where a parabola has settled on a root, |f| is below this share of the tolerance.
 _SETTLED = 0.05
 
@@ -31,6 +34,9 @@ class TraceConfig:
     """Steps of the march."""
     tolerance: float = 0.005
     """A point this close to the surface is on it, in widths of a pixel at that depth."""
+    relaxation: float = 0.95
+    """Share of the way between two touching spheres, by the slope so far, that a step dares; 0 goes sphere by sphere,
+    as do the marches whose points a warp averages."""
     refinements: int = 5
     """Parabola steps for a ray that is still undecided after the march."""
 
@@ -40,6 +46,8 @@ class TraceConfig:
             raise ValueError(f"trace.max_steps is {self.max_steps}; a march needs at least 1 step.")
         if self.tolerance <= 0:
             raise ValueError(f"trace.tolerance is {self.tolerance}; it must be a positive share of a pixel.")
+        if not 0 <= self.relaxation < 1:
+            raise ValueError(f"trace.relaxation is {self.relaxation}; it must be in [0, 1), and 0 takes no risk.")
 
 
 class Observer(NamedTuple):
@@ -75,6 +83,7 @@ def trace(
     start = Hit(
         distance=ray.near,
         field=jnp.full_like(ray.near, jnp.inf),
+        step=jnp.zeros_like(ray.near),
         status=jnp.where(ray.far > ray.near, Status.UNDECIDED, Status.MISS).astype(jnp.int32),
         queries=jnp.zeros((), jnp.int32),
     )
@@ -96,16 +105,23 @@ def resume(
         hit, observed = state
         t = hit.distance
         f = distance(params, ray.origin + t * ray.direction)
-        observed = observer.step(observed, ray, hit.queries, t, f)
-        arrived = _arrived(config, ray, t, f, hit.field)
-        left = t + f > ray.far
+        # Where the spheres around the last point and this one do not touch, the step between them dared too much.
+        dared = (hit.step > hit.field) & ((f < 0) | (hit.field + f < hit.step))
+        taken = jax.tree.map(
+            lambda new, old: jnp.where(dared, old, new), observer.step(observed, ray, hit.queries, t, f), observed
+        )
+        arrived = _arrived(config, ray, t, f, hit) & ~dared
+        ahead = jnp.where(dared, hit.field, _step_length(config, f, hit))
+        last = jnp.where(dared, t - hit.step, t)
+        left = last + jnp.where(dared, hit.field, f) > ray.far
         status = jnp.where(arrived, Status.HIT, jnp.where(left, Status.MISS, Status.UNDECIDED))
         return Hit(
-            distance=jnp.where(arrived, t, t + f),
-            field=f,
+            distance=jnp.where(arrived, t, last + ahead),
+            field=jnp.where(dared, hit.field, f),
+            step=ahead,
             status=status.astype(jnp.int32),
             queries=hit.queries + 1,
-        ), observed
+        ), taken
 
     return jax.lax.while_loop(unfinished, step, state)
 
@@ -133,7 +149,7 @@ def refine(distance: Distance, config: TraceConfig, params: Any, ray: Ray, hit: 
         return jax.jvp(along, (t,), (jnp.ones_like(t),))
 
     # The last point visited: where the field is steeper than a distance, the next one may lie below the surface.
-    before = hit.distance - hit.field
+    before = hit.distance - hit.step
 
     def parabola_step(state: tuple[Any, ...], _: None) -> tuple[tuple[Any, ...], jax.Array]:
         t, (outside, f_outside), (inside, f_inside) = state
@@ -160,6 +176,7 @@ def refine(distance: Distance, config: TraceConfig, params: Any, ray: Ray, hit: 
     refined = Hit(
         distance=jnp.where(arrived, t, beyond),
         field=f,
+        step=jnp.abs(f),
         status=status.astype(jnp.int32),
         queries=hit.queries + 3 * config.refinements + 2,
     )
@@ -176,14 +193,26 @@ def _along_parabola(f: jax.Array, df: jax.Array, ddf: jax.Array) -> jax.Array:
     return jnp.clip(jnp.where(discriminant >= 0, to_root, to_vertex), -reach, reach)
 
 
-def _arrived(config: TraceConfig, ray: Ray, t: jax.Array, f: jax.Array, last_f: jax.Array) -> jax.Array:
+def _step_length(config: TraceConfig, f: jax.Array, last: Hit) -> jax.Array:
+    """How far to go from a point of value f, (): to where a sphere is expected that touches this one.
+
+    Between two points, f apart from the surface and f + s h, no surface can hide while 2 f + s h >= h, so h may be
+    2 f / (1 - s), where s is the slope that the last step has seen [Bán and Valasek 2023]. The next point tells.
+    """
+    seen = jnp.isfinite(last.field) & (last.step > 0)
+    slope = (f - jnp.where(seen, last.field, 0.0)) / jnp.where(seen, last.step, 1.0)
+    expected = 2.0 * config.relaxation / (1.0 - jnp.clip(slope, -1.0, 0.75))
+    return f * jnp.where(seen, jnp.clip(expected, 1.0, _LONGEST), 1.0)
+
+
+def _arrived(config: TraceConfig, ray: Ray, t: jax.Array, f: jax.Array, last: Hit) -> jax.Array:
     """Whether a march ends here: below the surface, or close to it and falling steeply enough to reach it.
 
     A ray that comes within the tolerance at a flat angle may yet pass the surface; taking it for a hit would grow the
     object by the tolerance. It marches on, and `refine` has the last word.
     """
     tolerance = surface_tolerance(config, ray, t)
-    fall = (last_f - f) / jnp.where(jnp.isfinite(last_f), jnp.maximum(jnp.abs(last_f), 1e-9), 1.0)
+    fall = (last.field - f) / jnp.where(jnp.isfinite(last.field), jnp.maximum(jnp.abs(last.step), 1e-9), 1.0)
     steep = fall > _FLAT * jnp.sqrt(tolerance)
     return (f <= 0) | ((f < tolerance) & steep)
 

@@ -59,11 +59,29 @@ def test_a_random_subset_stands_for_all_the_wanted(room):
     np.testing.assert_allclose(chance, room / 6, atol=5 * np.sqrt(room / 6 * (1 - room / 6) / len(chosen)))
 
 
+@pytest.mark.parametrize("share", [0.01, 0.25, 1.0])
+def test_the_wanted_get_results_and_the_others_keep_what_they_had(share):
+    squared = jax.jit(partial(buffers.for_the_wanted, lambda x: x**2, WANTED, share))
+    np.testing.assert_allclose(squared((VALUES,), -jnp.ones(SIZE)), np.where(WANTED, np.asarray(VALUES) ** 2, -1.0))
+
+
+@pytest.mark.parametrize("wanted", [WANTED, jnp.zeros(SIZE, bool), jnp.ones(SIZE, bool)], ids=["some", "none", "all"])
+def test_skipping_changes_neither_values_nor_derivatives(wanted):
+    """Zero for those not wanted, whose derivative is zero too, even where it would not be finite."""
+    values = jnp.where(wanted, VALUES, 0.0)
+
+    def skipped(scale):
+        return buffers.skipping(lambda x: scale * jnp.sqrt(jnp.abs(x)), wanted, (values,))
+
+    np.testing.assert_allclose(skipped(2.0), 2.0 * np.sqrt(np.abs(values)), rtol=1e-6)
+    np.testing.assert_allclose(jax.jacrev(skipped)(2.0), np.sqrt(np.abs(values)), rtol=1e-6)
+    np.testing.assert_allclose(jax.jacfwd(skipped)(2.0), np.sqrt(np.abs(values)), rtol=1e-6)
+
+
 def count_down(item, state):
-    """One unit of work, if any is left: (what is left, what was done)."""
+    """One unit of work: (what is left, what was done)."""
     left, done = state
-    busy = left > 0
-    return left - busy, done + jnp.where(busy, item["unit"], 0.0)
+    return left - 1, done + item["unit"]
 
 
 def worked(rounds, share):

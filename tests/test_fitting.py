@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 import scenes
 
@@ -12,7 +14,7 @@ from sdfrepar import fitting, imaging
 from sdfrepar.fitting import FitConfig
 from sdfrepar.imaging import FilmConfig
 from sdfrepar.records import Views
-from sdfrepar.rendering import GradientConfig, RenderConfig
+from sdfrepar.rendering import GradientConfig, RenderConfig, render_pixels
 
 CONFIG = FitConfig(pixels=4000, candidates=1, levels=3, descent=0.5)
 
@@ -63,9 +65,7 @@ def sphere_fit(config: FitConfig):
     """A white sphere on black whose radius and nothing else is fitted; the pictures show radius 0.6."""
     sphere = scenes.SphereImage(side=16)
     truth = np.asarray(
-        jax.jit(lambda p: fitting.render_pixels(sphere.scene, RENDER, p, *PIXELS, key=jax.random.key(5))[0])(
-            sphere.params
-        )
+        jax.jit(lambda p: render_pixels(sphere.scene, RENDER, p, *PIXELS, key=jax.random.key(5))[0])(sphere.params)
     ).reshape(16, 16, 3)
     images = np.clip(truth, 0, 1)[None].astype(np.float32)
     cameras = jax.tree.map(lambda leaf: np.asarray(leaf)[None], sphere.camera)
@@ -82,8 +82,13 @@ _camera, _centre, _width = scenes.every_pixel(scenes.SphereImage(side=16).camera
 PIXELS = (_camera, _centre, _width, jnp.full((256, 3), 0.5))
 
 
-def test_steps_find_the_radius_and_repeat_exactly():
-    """From a sphere of 0.45 to one of 0.6 by its silhouette alone; the same key gives the same numbers."""
+def test_steps_find_the_radius_and_repeat_exactly(monkeypatch):
+    """From a sphere of 0.45 to one of 0.6 by its silhouette alone; the same key gives the same numbers.
+
+    All the steps, at every level of the pyramid, are one program.
+    """
+    step_traced = chex.assert_max_traces(optax.apply_updates, n=1)
+    monkeypatch.setattr("sdfrepar.fitting.step.optax.apply_updates", step_traced)
     config = FitConfig(steps=60, pixels=256, shape_rate=1e-2, warm_up=1, eikonal_points=4, final_rate=0.02, average=0.0)
     step, pixels = sphere_fit(config)
     radii = []
@@ -95,6 +100,7 @@ def test_steps_find_the_radius_and_repeat_exactly():
     assert radii[0] == pytest.approx(0.6, abs=0.01)
     assert radii[0] == radii[1]
     assert int(state.step) == config.steps
+    assert step._cache_size() == 1
     assert float(state.average["sdf"]["radius"]) == pytest.approx(radii[0])
     assert all(np.isfinite(float(value)) for value in metrics.values())
 
@@ -112,22 +118,20 @@ def test_preferred_pixels_keep_the_mean():
     camera, centre, width = scenes.every_pixel(sphere.camera)
     from_axis = jnp.linalg.norm(centre - 16.0, axis=1)
     drawn = fitting.Batch(camera, centre, width, jnp.repeat(from_axis[:, None], 3, axis=1), jnp.ones(1024))
+    approach = fitting.approach_pixels(sphere.scene, RENDER, sphere.params, drawn)
     config = FitConfig(pixels=256, candidates=4, preference=8.0)
-    choose = jax.jit(
-        lambda key: fitting.prefer_silhouettes(sphere.scene, RENDER, config, sphere.params, drawn, key=key)
-    )
+    choose = jax.jit(lambda key: fitting.prefer_silhouettes(RENDER, config, approach.near, key=key))
     batches = [choose(key) for key in jax.random.split(jax.random.key(0), 20)]
+    distances = [np.asarray(from_axis)[kept] for kept, _ in batches]
+    weights = np.stack([weight for _, weight in batches])
     outline = 0.6 / np.sqrt(2.5**2 - 0.6**2) * 16 / np.tan(0.35)
     near = np.abs(np.asarray(from_axis) - outline) < 0.5
-    share = np.mean([np.abs(np.asarray(batch.colour[:, 0]) - outline) < 0.5 for batch in batches])
+    share = np.mean([np.abs(distance - outline) < 0.5 for distance in distances])
     assert share > 1.5 * near.mean()
     # Pixels that are preferred weigh less than 1; they fill the band's buffer, here 0.6 of the batch, and no more.
-    assert np.mean([np.mean(batch.weight < 1) for batch in batches]) == pytest.approx(
-        RENDER.gradient.band_share, abs=0.03
-    )
-    mean = np.mean([np.mean(batch.weight * batch.colour[:, 0]) for batch in batches])
-    assert mean == pytest.approx(float(from_axis.mean()), rel=0.02)
-    assert np.mean([np.mean(batch.weight) for batch in batches]) == pytest.approx(1.0, rel=0.02)
+    assert np.mean(weights < 1) == pytest.approx(RENDER.gradient.band_share, abs=0.03)
+    assert np.mean(weights * distances) == pytest.approx(float(from_axis.mean()), rel=0.02)
+    assert np.mean(weights) == pytest.approx(1.0, rel=0.02)
 
 
 def test_config_refuses_what_cannot_work():

@@ -58,8 +58,8 @@ def test_psnr_of_is_the_score_of_clipped_pictures():
     assert rendered.min() < 0 and rendered.max() > 1
     expected = evaluation.psnr(files.encode_srgb(np.clip(rendered, 0, 1)), files.encode_srgb(target))
     # Sums of float32: 1e-4 dB.
-    assert float(losses.psnr_of(rendered, target)) == pytest.approx(expected, abs=1e-4)
+    assert float(losses.psnr_of(losses.squared_error(rendered, target))) == pytest.approx(expected, abs=1e-4)
 
 
 def test_psnr_of_equal_pictures_is_finite():
-    assert float(losses.psnr_of(colours(1), colours(1))) == pytest.approx(120.0, abs=1e-3)
+    assert float(losses.psnr_of(losses.squared_error(colours(1), colours(1)))) == pytest.approx(120.0, abs=1e-3)

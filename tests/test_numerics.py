@@ -186,3 +186,9 @@ def test_bump_is_c1_at_its_edges():
     _, slope, _ = bump_to_second_order(np.array([0.999, 1.001, 1.999, 2.001]), 1.0, 2.0)
     # |d²/dx²| <= 6 for width 1, so the slope is at most 6e-3 this close to a plateau.
     assert np.max(np.abs(slope)) < 6.1e-3
+
+
+def test_with_tangent_of_has_the_one_value_and_the_other_derivative():
+    value, derivative = jax.value_and_grad(lambda x: numerics.with_tangent_of(x**2, 7.0 * x) ** 2)(jnp.float32(3.0))
+    assert float(value) == 81.0
+    assert float(derivative) == 2.0 * 9.0 * 7.0

@@ -8,19 +8,17 @@ import numpy as np
 import pytest
 import scenes
 
-from sdfrepar import fields, grids, raygen, rendering, tracing, warping
-from sdfrepar.rendering import GradientConfig, RenderConfig
-from sdfrepar.rendering.rays import march, point_at
-from sdfrepar.rendering.silhouettes import _points, _warp
+from benchmarks import nested
+from sdfrepar import fields, grids, raygen, rendering, warping
+from sdfrepar.rendering import GradientConfig, RenderConfig, silhouettes, trace_rays
 from sdfrepar.tracing import TraceConfig
-from sdfrepar.warping import DistanceConfig, GrazingConfig, RelaxedConfig, VelocityConfig
-from sdfrepar.warping.grazing import Approaches
+from sdfrepar.warping import Approaches, DistanceConfig, GrazingConfig, RelaxedConfig, VelocityConfig
 from sdfrepar.warping.velocity import top_weights
 
 CAMERA = (1.2, 1.6, -2.0)
 SCENE = scenes.white_on_black(fields.torus)
 METHODS = rendering.config.WARPS
-NOWHERE = Approaches(t=jnp.ones(1), f=jnp.ones(1), curvature=jnp.ones(1), measure=jnp.full(1, 1e6))
+NOWHERE = jax.tree.map(lambda x: x[None], Approaches.none())
 
 
 def configured(method, band=2.0, **gradient) -> RenderConfig:
@@ -29,35 +27,25 @@ def configured(method, band=2.0, **gradient) -> RenderConfig:
     )
 
 
+def traced(scene, config, params, camera, u):
+    """K cameras, film positions u (K, 2) and widths, and what the marches of their rays leave behind."""
+    rays = jax.vmap(raygen.ray_through, in_axes=(None, 0))(jax.lax.stop_gradient(camera), u)
+    cameras = jax.tree.map(lambda c: jnp.broadcast_to(c, (len(u), *c.shape)), camera)
+    return cameras, u, jnp.ones_like(u[:, 0]), *trace_rays(scene.distance, config, params, rays)
+
+
+def warps(scene, config, params, camera, u, form=silhouettes):
+    """V (K, 2) and div V (K,) at u (K, 2), in the linear or in the nested form."""
+    cameras, *traces = traced(scene, config, params, camera, u)
+    warp = form.warps(scene, config, params, cameras, *traces)
+    return warp.displacement, warp.divergence
+
+
 def grazing_positions(camera, params, count=24) -> jax.Array:
     """Film positions around the silhouettes, on either side."""
-    u = jax.random.uniform(jax.random.key(3), (400, 2), maxval=32.0)
-    rays = jax.vmap(partial(raygen.ray_through, camera))(u)
-    observer = tracing.Observer(warping.closest_init, warping.closest_step)
-    trace = partial(tracing.trace, fields.torus, TraceConfig(max_steps=20), params, observer=observer)
-    _, (closest, _, _) = jax.vmap(lambda ray: trace(ray))(rays)
-    return u[jnp.argsort(closest)[:count]]
-
-
-def nested(config, params, camera, u):
-    """[B22] as printed: V as a function of u and θ, differentiated in u, then in θ: three nested derivatives."""
-    origin = params, camera
-
-    def displacement(u, theta):
-        params, camera = origin
-        still = jax.lax.stop_gradient(u) if config.gradient.method == "grazing" else u
-        path = march(fields.torus, config, params, camera, still)
-        t, a = _points(SCENE, config, params, raygen.ray_through(camera, u), path, jnp.ones((), u.dtype))
-
-        def h(t):
-            return fields.torus(theta[0], point_at(theta[1], u, t)) - fields.torus(params, point_at(camera, u, t))
-
-        return jax.vmap(h)(t) @ a
-
-    def divergence(theta):
-        return jnp.trace(jax.jacfwd(displacement)(u, theta))
-
-    return jax.jacrev(displacement, argnums=1)(u, origin), jax.grad(divergence)(origin)
+    u = jax.random.uniform(jax.random.key(3), (400, 2), maxval=32.0).astype(camera.position.dtype)
+    *_, trails = traced(SCENE, configured("grazing"), params, camera, u)
+    return u[jnp.argsort(trails.measure)[:count]]
 
 
 @pytest.mark.parametrize(
@@ -76,12 +64,10 @@ def test_linear_form_equals_the_nested_one(x64, config):
     params = jax.tree.map(lambda p: p.astype(jnp.float64), scenes.TORUS)
     u = grazing_positions(camera, params)
 
-    def linear(theta, u):
-        warp = _warp(SCENE, config, *theta, u, jnp.ones(()))
-        return warp.displacement, warp.divergence
+    def derivatives(form):
+        return jax.jit(jax.jacrev(lambda theta: warps(SCENE, config, *theta, u, form)))((params, camera))
 
-    ours = jax.jit(jax.vmap(jax.jacrev(linear), in_axes=(None, 0)))((params, camera), u)
-    theirs = jax.jit(jax.vmap(partial(nested, config), in_axes=(None, None, 0)))(params, camera, u)
+    ours, theirs = derivatives(silhouettes), derivatives(nested)
     for one, other in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
         assert np.abs(other).max() > 1e-2
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6 * np.abs(other).max())
@@ -91,8 +77,8 @@ def test_linear_form_equals_the_nested_one(x64, config):
 def test_value_is_zero(method):
     camera = scenes.camera_at(CAMERA, (32, 32))
     u = grazing_positions(camera, scenes.TORUS)
-    warp = jax.vmap(lambda u: _warp(SCENE, configured(method), scenes.TORUS, camera, u, jnp.ones(())))(u)
-    assert not np.any(warp.displacement) and not np.any(warp.divergence)
+    displacement, divergence = jax.jit(partial(warps, SCENE, configured(method)))(scenes.TORUS, camera, u)
+    assert not np.any(displacement) and not np.any(divergence)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -111,8 +97,7 @@ def test_the_divergence_is_the_growth_of_the_flux(method, band):
 
     @jax.jit
     def motion(params):
-        warp = jax.vmap(lambda u: _warp(sphere.scene, config, params, sphere.camera, u, jnp.ones(())))(u)
-        return warp.displacement, warp.divergence
+        return warps(sphere.scene, config, params, sphere.camera, u)
 
     _, (displacement, divergence) = jax.jvp(motion, (sphere.params,), ({"radius": jnp.ones(())},))
     # Around the axis div V = (r V)' / r; lengths are in silhouettes, speeds in the silhouette's.
@@ -133,11 +118,9 @@ def test_the_divergence_is_that_of_differences(x64, method):
     u = grazing_positions(camera, jax.tree.map(jnp.float64, scenes.TORUS), count=120)
 
     @jax.jit
-    @jax.vmap
     def motion(u):
-        warp = partial(_warp, scene, config, camera=camera, u=u, width=jnp.ones(()))
-        _, moved = jax.jvp(warp, (params,), (jax.tree.map(lambda c: -jnp.ones_like(c), params),))
-        return moved.displacement, moved.divergence
+        moving = partial(warps, scene, config, camera=camera, u=u)
+        return jax.jvp(moving, (params,), (jax.tree.map(lambda c: -jnp.ones_like(c), params),))[1]
 
     divergence = motion(u)[1]
     differences = np.zeros(len(u))
@@ -180,13 +163,10 @@ def test_closest_approaches_of_a_sphere_are_exact():
     u = jnp.asarray(np.stack([16.0 + on_film, np.full_like(on_film, 16.0)], axis=-1), jnp.float32)
     config = configured("grazing")
 
-    def first(u):
-        ray = raygen.ray_through(sphere.camera, u)
-        path = march(fields.sphere, config, sphere.params, sphere.camera, u)
-        found = warping.approaches(fields.sphere, GrazingConfig(), sphere.params, ray, path, jnp.asarray(10.0))
-        return found.t[0], found.f[0]
-
-    t, f = jax.jit(jax.vmap(first))(u)
+    find = partial(silhouettes.closest_approaches, sphere.scene, config, sphere.params)
+    found, _ = jax.jit(find)(*traced(sphere.scene, config, sphere.params, sphere.camera, u))
+    nearest = jnp.argmin(found.measure, axis=1)[:, None]
+    t, f = (jnp.take_along_axis(x, nearest, axis=1)[:, 0] for x in (found.t, found.f))
     np.testing.assert_allclose(t, np.sqrt(2.5**2 - closest**2), rtol=2e-4)
     np.testing.assert_allclose(f, closest - 0.6, atol=1e-5)
 

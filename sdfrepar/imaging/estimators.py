@@ -7,6 +7,7 @@ kernel does not vanish on the border of its support, a box, T carries light acro
 the four edges is taken off again, from samples on the edges.
 """
 
+import math
 from dataclasses import dataclass
 
 import jax
@@ -47,6 +48,11 @@ class FilmConfig:
     def kernel(self) -> Filter:
         """The filter itself."""
         return FILTERS[self.filter]
+
+    @property
+    def reach(self) -> float:
+        """How far from its centre a pixel takes samples, pixels."""
+        return math.sqrt(2.0) * self.kernel.radius
 
     @property
     def inside(self) -> int:

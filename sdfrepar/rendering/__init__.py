@@ -4,6 +4,7 @@
 
     config       the scene as functions, and every setting
     rays         tracing many rays in buffers of a fixed size
+    cones        the free space that the samples of a pixel share
     silhouettes  the chosen gradient method, for the samples near silhouettes
     samples      light at many film positions: read this one first
     pixels       pixels on their own, from any cameras, with derivatives
@@ -14,18 +15,20 @@
 Everything above this package is written for one ray.
 """
 
+from sdfrepar.rendering.cones import clear_starts
 from sdfrepar.rendering.config import GradientConfig, RenderConfig, Scene
 from sdfrepar.rendering.film import render_film
 from sdfrepar.rendering.picture import render_image
 from sdfrepar.rendering.pixels import render_pixels
-from sdfrepar.rendering.rays import approach_rays, trace_rays
+from sdfrepar.rendering.rays import rays_through, trace_rays
 from sdfrepar.rendering.samples import sample_film
 
 __all__ = [
     "GradientConfig",
     "RenderConfig",
     "Scene",
-    "approach_rays",
+    "clear_starts",
+    "rays_through",
     "render_film",
     "render_image",
     "render_pixels",

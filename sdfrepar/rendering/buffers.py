@@ -1,10 +1,14 @@
 """Work on some of many items, in buffers of a fixed size, as compiled code needs."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+
+# Parts into which work is cut, of which those without any wanted items are skipped.
+_PARTS = 4
 
 
 def capacity(share: float, size: int) -> int:
@@ -37,7 +41,7 @@ def stand_for(work: Callable[..., Any], wanted: jax.Array, share: float, items: 
     """Results of `work` for the wanted items and zero for the others; unbiased where the buffer is too small for all.
 
     Args:
-        work: (*item) -> pytree, for one item.
+        work: (*items) -> pytree, for a whole buffer of items.
         wanted: (S,) bool.
         share: room of the buffer, as a share of S.
         items: arguments of `work`, leading axis S.
@@ -48,7 +52,7 @@ def stand_for(work: Callable[..., Any], wanted: jax.Array, share: float, items: 
     """
     size = wanted.shape[0]
     chosen, weight = choose_fairly(wanted, capacity(share, size), key)
-    few = jax.vmap(work)(*jax.tree.map(lambda x: x[chosen], items))
+    few = work(*jax.tree.map(lambda x: x[chosen], items))
 
     def scattered(part: jax.Array) -> jax.Array:
         weighted = part * weight.reshape(-1, *(1 for _ in part.shape[1:]))
@@ -68,14 +72,17 @@ def in_rounds(
     """Apply `work` to the items whose state is wanted, a buffer at a time, until none is left or `rounds` are over.
 
     Args:
-        work: (item, state) -> state, for one item; leaves a state that is not wanted as it is, since those fill up the
-            last buffer.
+        work: (item, state) -> state, for one item.
         wanted: all states -> (S,) bool.
         share: room of the buffer, as a share of S.
         rounds: at most.
         items: pytree, leading axis S.
         state: likewise.
     """
+
+    def take_where(wanted: jax.Array, new: Any, old: Any) -> Any:
+        return jax.tree.map(lambda new, old: jnp.where(wanted, new, old), new, old)
+
     size = jax.tree.leaves(items)[0].shape[0]
     room = capacity(share, size)
 
@@ -85,9 +92,83 @@ def in_rounds(
 
     def one_round(carry: tuple[jax.Array, Any]) -> tuple[jax.Array, Any]:
         done, state = carry
-        chosen = choose(wanted(state), room, jnp.zeros(size))
-        some_items, some = jax.tree.map(lambda x: x[chosen], (items, state))
-        some = jax.vmap(work)(some_items, some)
-        return done + 1, jax.tree.map(lambda whole, part: whole.at[chosen].set(part), state, some)
+        still = wanted(state)
+        chosen = _wanted_first(still)[:room]
+        some_items, old = jax.tree.map(lambda x: x[chosen], (items, state))
+        # Others fill up the last buffer, and stay as they are.
+        new = jax.vmap(take_where)(still[chosen], jax.vmap(work)(some_items, old), old)
+        return done + 1, jax.tree.map(lambda whole, part: whole.at[chosen].set(part), state, new)
 
     return jax.lax.while_loop(unsettled, one_round, (jnp.zeros((), jnp.int32), state))[1]
+
+
+def for_the_wanted(
+    work: Callable[..., Any], wanted: jax.Array, share: float, items: tuple[Any, ...], otherwise: Any = None
+) -> Any:
+    """Results of `work` for every wanted item, a buffer at a time, and `otherwise` for the rest. Not in reverse mode.
+
+    Args:
+        work: (*item) -> pytree, for one item.
+        wanted: (S,) bool.
+        share: room of the buffer, as a share of S.
+        items: arguments of `work`, leading axis S.
+        otherwise: results, leading axis S; zeros if not given.
+    """
+    otherwise = _zeros_like_results(work, items) if otherwise is None else otherwise
+
+    def replace(item: tuple[Any, ...], _: tuple[jax.Array, Any]) -> tuple[jax.Array, Any]:
+        return jnp.zeros((), bool), work(*item)
+
+    rounds = -(-wanted.shape[0] // capacity(share, wanted.shape[0]))
+    return in_rounds(replace, lambda state: state[0], share, rounds, items, (wanted, otherwise))[1]
+
+
+def skipping(work: Callable[..., Any], wanted: jax.Array, items: tuple[Any, ...]) -> Any:
+    """Results of `work` for every wanted item and zero for the others, whose work is left out where it can be.
+
+    The wanted come first, in a few equal parts, and a part without any is skipped.
+
+    Args:
+        work: (*item) -> pytree, for one item.
+        wanted: (S,) bool.
+        items: arguments of `work`, leading axis S.
+
+    Returns:
+        The results, leading axis S.
+
+    Gradient: that of `work` for the wanted items, by forward and reverse mode.
+    """
+    size = wanted.shape[0]
+    parts = math.gcd(size, _PARTS)
+    order = _wanted_first(wanted)
+    sorted_items, sorted_wanted = jax.tree.map(
+        lambda x: x[order].reshape(parts, size // parts, *x.shape[1:]), (items, wanted)
+    )
+    nothing = _zeros_like_results(work, jax.tree.map(lambda x: x[: size // parts], items))
+
+    def one_part(part: tuple[jax.Array, tuple[Any, ...]]) -> Any:
+        wanted, items = part
+        done = jax.lax.cond(jnp.any(wanted), lambda: jax.vmap(work)(*items), lambda: nothing)
+        return jax.vmap(lambda wanted, one: jax.tree.map(lambda x: jnp.where(wanted, x, jnp.zeros_like(x)), one))(
+            wanted, done
+        )
+
+    # In reverse a part is computed again: to keep what it needs would fill the memory of all parts, skipped or not.
+    done = jax.lax.map(jax.checkpoint(one_part), (sorted_wanted, sorted_items))
+    return jax.tree.map(
+        lambda x: jnp.zeros((size, *x.shape[2:]), x.dtype).at[order].set(x.reshape(size, *x.shape[2:])), done
+    )
+
+
+def _wanted_first(wanted: jax.Array) -> jax.Array:
+    """Indices (S,) that hold the wanted entries first, else in their order: a partition, cheaper than sorting."""
+    before = jnp.cumsum(wanted)
+    place = jnp.where(wanted, before - 1, before[-1] + jnp.cumsum(~wanted) - 1)
+    return jnp.zeros_like(place).at[place].set(jnp.arange(wanted.shape[0]))
+
+
+def _zeros_like_results(work: Callable[..., Any], items: tuple[Any, ...]) -> Any:
+    """Zeros where `work` on all the items would leave its results."""
+    size = jax.tree.leaves(items)[0].shape[0]
+    shapes = jax.eval_shape(work, *jax.tree.map(lambda x: x[0], items))
+    return jax.tree.map(lambda x: jnp.zeros((size, *x.shape), x.dtype), shapes)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from sdfrepar import imaging
 from sdfrepar.records import Camera, Sample
+from sdfrepar.rendering.cones import starts_of_cells
 from sdfrepar.rendering.config import RenderConfig, Scene
 from sdfrepar.rendering.differences import differentiated
 from sdfrepar.rendering.samples import light_of_film, sample_film
@@ -56,19 +57,20 @@ def _sample_in_chunks(
 ) -> Sample:
     """Samples at all of u (S, 2), `config.chunk` at a time; what a chunk needs in reverse, it computes again."""
 
-    def one_chunk(params: Any, camera: Camera, u: jax.Array, key: jax.Array) -> Sample:
+    def one_chunk(params: Any, camera: Camera, u: jax.Array, start: jax.Array | None, key: jax.Array) -> Sample:
         size = u.shape[0]
         cameras = jax.tree.map(lambda c: jnp.broadcast_to(c, (size, *c.shape)), camera)
-        return sample_film(scene, config, params, cameras, u, jnp.ones(size), key=key)[0]
+        return sample_film(scene, config, params, cameras, u, jnp.ones(size), start, key=key)[0]
 
     size = u.shape[0]
     chunks = -(-size // config.chunk)
+    start = starts_of_cells(scene.distance, config, params, camera, u)
     if chunks == 1:
-        return one_chunk(params, camera, u, key)
+        return one_chunk(params, camera, u, start, key)
     per_chunk = -(-size // chunks)
-    padded = jnp.resize(u, (chunks * per_chunk, 2)).reshape(chunks, per_chunk, 2)
+    padded = jax.tree.map(lambda x: jnp.resize(x, (chunks, per_chunk, *x.shape[1:])), (u, start))
     again = jax.checkpoint(one_chunk)
-    samples = jax.lax.map(lambda part: again(params, camera, *part), (padded, jax.random.split(key, chunks)))
+    samples = jax.lax.map(lambda part: again(params, camera, *part), (*padded, jax.random.split(key, chunks)))
     return jax.tree.map(lambda s: s.reshape(-1, *s.shape[2:])[:size], samples)
 
 

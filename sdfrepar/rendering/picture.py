@@ -1,5 +1,6 @@
 """Whole pictures of every channel, for people to look at: radiance, opacity, depth, normals. Without derivatives."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -8,9 +9,10 @@ import jax.numpy as jnp
 
 from sdfrepar import cameras, imaging, raygen, shading
 from sdfrepar.records import Camera, Hit, Image, Status
+from sdfrepar.rendering.cones import starts_of_cells
 from sdfrepar.rendering.config import RenderConfig, Scene
 from sdfrepar.rendering.rays import trace_rays
-from sdfrepar.rendering.samples import radiance_at
+from sdfrepar.rendering.samples import radiance
 
 
 def render_image(scene: Scene, config: RenderConfig, params: Any, camera: Camera) -> Image:
@@ -31,25 +33,32 @@ def render_image(scene: Scene, config: RenderConfig, params: Any, camera: Camera
     side = config.film.samples_per_side
     u = (imaging.corners(height * side, width * side) + 0.5) / side
 
-    def one_chunk(u: jax.Array) -> Image:
+    start = starts_of_cells(scene.distance, config, params, camera, u)
+
+    def one_chunk(part: tuple[jax.Array, jax.Array | None]) -> Image:
+        u, start = part
         rays = jax.vmap(raygen.ray_through, in_axes=(None, 0))(camera, u)
+        rays = rays if start is None else replace(rays, near=jnp.maximum(rays.near, start))
         hits, _ = trace_rays(scene.distance, config, params, rays)
-        return jax.vmap(partial(_observe, scene, params, camera))(u, hits)
+        cameras = jax.tree.map(lambda c: jnp.broadcast_to(c, (len(u), *c.shape)), camera)
+        light = radiance(scene, params, cameras, u, hits)
+        return jax.vmap(partial(_observe, scene, params, camera))(u, hits, light)
 
     chunks = -(-u.shape[0] // config.chunk)
-    padded = jnp.resize(u, (chunks * config.chunk, 2)) if chunks > 1 else u
-    film = jax.lax.map(one_chunk, padded.reshape(chunks, -1, 2))
+    per_chunk = config.chunk if chunks > 1 else u.shape[0]
+    padded = jax.tree.map(lambda x: jnp.resize(x, (chunks, per_chunk, *x.shape[1:])), (u, start))
+    film = jax.lax.map(one_chunk, padded)
     film = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[: u.shape[0]], film)
     return _box_pixels(film, height, width, side)
 
 
-def _observe(scene: Scene, params: Any, camera: Camera, u: jax.Array, hit: Hit) -> Image:
+def _observe(scene: Scene, params: Any, camera: Camera, u: jax.Array, hit: Hit, light: jax.Array) -> Image:
     """One sample of every channel of an image."""
     ray = raygen.ray_through(camera, u)
     x = shading.surface_point(scene.distance, params, ray, hit.distance)
     opacity = (hit.status == Status.HIT).astype(u.dtype)
     return Image(
-        radiance=radiance_at(scene, params, camera, u, hit),
+        radiance=light,
         opacity=opacity,
         depth=opacity * cameras.project(camera, x)[1],
         normal=opacity * shading.normal(scene.distance, params, x),

@@ -23,6 +23,7 @@ def render_pixels(
     centre: jax.Array,
     width: jax.Array,
     baseline: jax.Array | None = None,
+    start: jax.Array | None = None,
     *,
     key: jax.Array,
 ) -> tuple[jax.Array, Sample, dict[str, jax.Array]]:
@@ -38,7 +39,8 @@ def render_pixels(
         baseline: (P, 3) the control variate b of `imaging.pixel`, linear: any guess of the pixel that does not depend
             on the samples drawn here; half way between the colours that meet in the pixel is best. None takes it from
             pilot samples. Not used without `config.film.control_variate`.
-        key: random key.
+        start: (P,) where the marches of a pixel's samples may start, of `clear_starts`; None for the rays' own.
+        key: random key, or one for each pixel, (P,), by which a pixel is the same in whatever company.
 
     Returns:
         (P, 3) linear radiance, the (P, S) samples behind it, and measurements of the work.
@@ -46,10 +48,14 @@ def render_pixels(
     Gradient: in `params` and `camera`, by `config.gradient.method`. Unbiased with the warps, but for the tracer's
         verdicts and what `warping` says of each; biased with "relaxed"; without silhouettes with "interior".
     """
-    film_key, band_key, pilot_key = jax.random.split(key, 3)
     pixels = centre.shape[0]
+    of_each = key if key.ndim else jax.random.split(key, pixels)
+    film_keys, (band_key, pilot_key) = (
+        jax.vmap(partial(jax.random.fold_in, data=0))(of_each),
+        jax.random.split(of_each[0]),
+    )
     place = partial(imaging.pixel_positions, config.film)
-    u = jax.vmap(place)(jax.random.split(film_key, pixels), centre, width)
+    u = jax.vmap(place)(film_keys, centre, width)
     if not config.film.control_variate:
         baseline = jnp.zeros((pixels, 3))
     elif baseline is None:
@@ -64,6 +70,7 @@ def render_pixels(
             jax.tree.map(lambda c: jnp.repeat(c, per_pixel, axis=0), camera),
             u.reshape(-1, 2),
             jnp.repeat(width, per_pixel),
+            None if start is None else jnp.repeat(start, per_pixel),
             key=band_key,
         )
         samples = jax.tree.map(lambda s: s.reshape(pixels, per_pixel, *s.shape[1:]), samples)

@@ -1,6 +1,7 @@
 """Tracing many rays: all of them at first, then the unfinished, then the undecided, in ever smaller buffers."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -11,41 +12,39 @@ from sdfrepar.records import Camera, Hit, Ray, Status
 from sdfrepar.rendering import buffers
 from sdfrepar.rendering.config import RenderConfig
 
-# Rounds after which rays are left as they are. A round takes what did not fit into the one before, so the first number
-# only has to exceed 1 / unfinished_share; a settling round takes its rays past one grazing approach each.
-_MARCHING_ROUNDS = 16
-_SETTLING_ROUNDS = 24
-
-_CLOSEST = tracing.Observer(warping.closest_init, warping.closest_step)
+# Rounds after which rays are left as they are. A round takes what is still unfinished, and as much of it as fits.
+_MARCHING_ROUNDS = 64
+_SETTLING_ROUNDS = 64
 
 
-def approach_rays(
-    distance: Distance, config: RenderConfig, params: Any, rays: Ray
-) -> tuple[Hit, tuple[jax.Array, jax.Array, jax.Array]]:
-    """The first `config.first_steps` of many marches: S hits, some undecided, and the state of `warping.closest_step`.
+def rays_through(camera: Camera, u: jax.Array, width: jax.Array) -> Ray:
+    """The rays of S cameras through u (S, 2), detached, for pixels of these widths (S,): lengths on film are theirs."""
 
-    The first entry of that state is (S,) how close each ray has come to a silhouette so far, pixels.
-    """
-    config_of_first = replace(config.trace, max_steps=config.first_steps)
-    return jax.vmap(lambda ray: tracing.trace(distance, config_of_first, params, ray, _CLOSEST))(rays)
+    def one(camera: Camera, u: jax.Array, width: jax.Array) -> Ray:
+        ray = raygen.ray_through(camera, u)
+        return replace(ray, differential=width * ray.differential)
+
+    return jax.vmap(one)(*jax.lax.stop_gradient((camera, u, width)))
 
 
-def trace_rays(distance: Distance, config: RenderConfig, params: Any, rays: Ray) -> tuple[Hit, jax.Array]:
+def trace_rays(distance: Distance, config: RenderConfig, params: Any, rays: Ray) -> tuple[Hit, warping.Trail]:
     """March many rays, the unfinished and then the undecided ones in smaller buffers.
 
     Returns:
-        S decided hits, and (S,) how close each came to a silhouette on its way, pixels.
+        S decided hits, and what their marches remember of the silhouettes that they passed.
 
     Gradient: detached from parameters and rays.
     """
     params, rays = jax.lax.stop_gradient((params, rays))
 
+    observer, some_steps = _observer(config), of_a_round(config)
+
     def march_on(ray: Ray, state: tuple[Hit, Any]) -> tuple[Hit, Any]:
-        return tracing.resume(distance, config.trace, params, ray, state, _CLOSEST)
+        return tracing.resume(distance, some_steps, params, ray, state, observer)
 
     def settle(ray: Ray, state: tuple[Hit, Any]) -> tuple[Hit, Any]:
         hit = tracing.refine(distance, config.trace, params, ray, state[0])
-        return tracing.resume(distance, config.trace, params, ray, (hit, state[1]), _CLOSEST)
+        return tracing.resume(distance, config.trace, params, ray, (hit, state[1]), observer)
 
     def unfinished(state: tuple[Hit, Any]) -> jax.Array:
         return undecided(state) & (state[0].queries < config.trace.max_steps)
@@ -53,20 +52,31 @@ def trace_rays(distance: Distance, config: RenderConfig, params: Any, rays: Ray)
     def undecided(state: tuple[Hit, Any]) -> jax.Array:
         return state[0].status == Status.UNDECIDED
 
-    state = approach_rays(distance, config, params, rays)
+    first = partial(tracing.trace, distance, some_steps, params, observer=observer)
+    state = jax.vmap(lambda ray: first(ray))(rays)
     state = buffers.in_rounds(march_on, unfinished, config.unfinished_share, _MARCHING_ROUNDS, rays, state)
     state = buffers.in_rounds(settle, undecided, config.undecided_share, _SETTLING_ROUNDS, rays, state)
-    hits, (grazing, _, _) = state
-    return hits, grazing
+    return state
 
 
 def march(distance: Distance, config: RenderConfig, params: Any, camera: Camera, u: jax.Array) -> warping.Path:
     """The points that the march of the ray through u (2,) visits; differentiable in u by forward mode."""
     observer = tracing.Observer(warping.path_init(config.trace.max_steps), warping.path_step)
-    return tracing.trace(distance, config.trace, params, raygen.ray_through(camera, u), observer)[1]
+    # Sphere by sphere: a step that dares is taken back at some u and not at others, where the path would jump.
+    sphere_by_sphere = replace(config.trace, relaxation=0.0)
+    return tracing.trace(distance, sphere_by_sphere, params, raygen.ray_through(camera, u), observer)[1]
 
 
 def point_at(camera: Camera, u: jax.Array, t: jax.Array) -> jax.Array:
     """The point (3,) at distance t () along the ray through u (2,)."""
     ray = raygen.ray_through(camera, u)
     return ray.origin + t * ray.direction
+
+
+def _observer(config: RenderConfig) -> tracing.Observer:
+    return tracing.Observer(warping.trail_init(config.gradient.grazing.minima), warping.trail_step)
+
+
+def of_a_round(config: RenderConfig) -> tracing.TraceConfig:
+    """How far a ray is marched before the unfinished ones are gathered."""
+    return replace(config.trace, max_steps=min(config.first_steps, config.trace.max_steps))

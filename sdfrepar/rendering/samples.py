@@ -5,7 +5,7 @@
 What `imaging` makes of them is the pixel.
 """
 
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -15,12 +15,20 @@ from sdfrepar import raygen, shading
 from sdfrepar.records import Camera, Hit, Sample, Status, Warp
 from sdfrepar.rendering import buffers
 from sdfrepar.rendering.config import WARPS, RenderConfig, Scene
-from sdfrepar.rendering.rays import trace_rays
+from sdfrepar.rendering.rays import rays_through, trace_rays
 from sdfrepar.rendering.silhouettes import relax_band, warp_band
 
 
 def sample_film(
-    scene: Scene, config: RenderConfig, params: Any, camera: Camera, u: jax.Array, width: jax.Array, *, key: jax.Array
+    scene: Scene,
+    config: RenderConfig,
+    params: Any,
+    camera: Camera,
+    u: jax.Array,
+    width: jax.Array,
+    start: jax.Array | None = None,
+    *,
+    key: jax.Array,
 ) -> tuple[Sample, dict[str, jax.Array]]:
     """Radiance and warp at many film positions.
 
@@ -31,6 +39,7 @@ def sample_film(
         camera: S cameras, one a sample.
         u: (S, 2) pixels.
         width: (S,) width of the sampled pixels, in pixels of the full-resolution image.
+        start: (S,) where the marches may start, scene units, of `clear_starts`; None for the rays' own.
         key: for the random subset of an overfull band.
 
     Returns:
@@ -39,17 +48,19 @@ def sample_film(
     Gradient: in `params` and `camera`; that of the film once `imaging` has turned the samples into pixels.
     """
     method = config.gradient.method
-    rays = jax.vmap(raygen.ray_through)(jax.lax.stop_gradient(camera), u)
-    hits, grazing = trace_rays(scene.distance, config, params, rays)
-    in_band = (grazing / width < config.gradient.band) & (rays.far > rays.near)
+    rays = rays_through(camera, u, width)
+    if start is not None:
+        rays = replace(rays, near=jnp.maximum(rays.near, start))
+    hits, trails = trace_rays(scene.distance, config, params, rays)
+    in_band = (trails.measure < config.gradient.band) & (rays.far > rays.near)
 
     warp = Warp(displacement=jnp.zeros_like(u), divergence=jnp.zeros_like(u[:, 0]))
     if method in WARPS:
-        warp = warp_band(scene, config, params, camera, u, width, in_band, key)
-    light = jax.vmap(partial(radiance_at, scene, params))(camera, u + warp.displacement, hits)
+        warp = warp_band(scene, config, params, camera, u, width, (hits, trails), in_band, key)
+    light = radiance(scene, params, camera, u + warp.displacement, hits)
     boundary = jnp.zeros_like(light)
     if method == "relaxed":
-        boundary = relax_band(scene, config, params, camera, u, width, light, in_band, key)
+        boundary = relax_band(scene, config, params, camera, u, width, trails.lows, light, in_band, key)
 
     samples = Sample(
         film=u,
@@ -65,17 +76,24 @@ def sample_film(
 def light_of_film(scene: Scene, config: RenderConfig, params: Any, camera: Camera, u: jax.Array) -> jax.Array:
     """Radiance (S, 3) alone at film positions u (S, 2) of S cameras. Detached."""
     params, camera = jax.lax.stop_gradient((params, camera))
-    hits, _ = trace_rays(scene.distance, config, params, jax.vmap(raygen.ray_through)(camera, u))
-    return jax.vmap(partial(radiance_at, scene, params))(camera, u, hits)
+    hits, _ = trace_rays(scene.distance, config, params, rays_through(camera, u, jnp.ones_like(u[:, 0])))
+    return radiance(scene, params, camera, u, hits)
 
 
-def radiance_at(scene: Scene, params: Any, camera: Camera, u: jax.Array, hit: Hit) -> jax.Array:
-    """L(u; θ) (3,) of one film position whose detached hit is known."""
-    ray = raygen.ray_through(camera, u)
-    x = shading.surface_point(scene.distance, params, ray, hit.distance)
-    n = shading.normal(scene.distance, params, x)
-    surface = scene.radiance(params, x, n, ray.direction)
-    return jnp.where(hit.status == Status.HIT, surface, scene.background(params, ray.direction))
+def radiance(scene: Scene, params: Any, camera: Camera, u: jax.Array, hits: Hit) -> jax.Array:
+    """L(u; θ) (S, 3) of film positions whose detached hits are known."""
+    is_hit = hits.status == Status.HIT
+
+    def surface(camera: Camera, u: jax.Array, t: jax.Array) -> jax.Array:
+        ray = raygen.ray_through(camera, u)
+        x = shading.surface_point(scene.distance, params, ray, t)
+        return scene.radiance(params, x, shading.normal(scene.distance, params, x), ray.direction)
+
+    def background(camera: Camera, u: jax.Array) -> jax.Array:
+        return scene.background(params, raygen.ray_through(camera, u).direction)
+
+    seen = buffers.skipping(surface, is_hit, (camera, u, hits.distance))
+    return jnp.where(is_hit[:, None], seen, jax.vmap(background)(camera, u))
 
 
 def statistics(config: RenderConfig, hits: Hit, in_band: jax.Array) -> dict[str, jax.Array]:

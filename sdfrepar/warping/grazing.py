@@ -11,22 +11,24 @@ has a kink below the surface (f_tt -> ∞), so that V stays continuous there.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from sdfrepar.fields import Distance, gradient
-from sdfrepar.numerics import away_from_zero, bump, safe_divide
+from sdfrepar.numerics import away_from_zero, bump, safe_divide, with_tangent_of
 from sdfrepar.records import Ray
-from sdfrepar.warping.path import BAND_RADIUS, NO_WEIGHT, Path, log_presence, on_film
-
-# How deep below a hit, along the ray, the minimum is looked for, in lengths of fading, and at how many points. Any that
-# is deeper than 0.9 lengths has faded, whatever its curvature.
-_DEPTH, _BEYOND = 1.25, 24
+from sdfrepar.warping.path import NO_WEIGHT, Path, log_presence, on_film
+from sdfrepar.warping.trail import BAND_RADIUS, Lows
 
 # A measure that no band reaches, for candidates that are none, and the least curvature f_tt of a candidate.
 _FAR, _FLATTEST = 1e6, 1e-3
+
+# A ray comes no nearer to the surface, beside a low of value f, than half of f where the field is a distance; this
+# share of f leaves room for fields twice as steep.
+_NEARER = 0.25
 
 # Added to distances from the surface, scene units, whose reciprocal would make much of the last digit of float32.
 _NEAREST = 1e-6
@@ -57,58 +59,91 @@ class Approaches(NamedTuple):
 
     t: jax.Array  # (J,) t*, scene units along the ray
     f: jax.Array  # (J,) value of the field there, negative where the ray passes below the surface
+    normal: jax.Array  # (J, 3) gradient n of the field there
     curvature: jax.Array  # (J,) f_tt > 0, per scene unit
     measure: jax.Array  # (J,) m: 0 on a silhouette, above 1 where the approach is not to be followed
 
+    @staticmethod
+    def none() -> "Approaches":
+        """One that is not to be followed; fields without the axis J."""
+        return Approaches(jnp.ones(()), jnp.ones(()), jnp.zeros(3), jnp.ones(()), jnp.asarray(_FAR))
 
-def approaches(
-    distance: Distance, config: GrazingConfig, params: Any, ray: Ray, path: Path, bands_per_length: jax.Array
+
+def may_be_followed(lows: Lows, bands_per_length: jax.Array) -> jax.Array:
+    """Whether the closest approach beside each low (J,) can come within the band, (J,) bool."""
+    return _NEARER * jnp.abs(lows.f[:, 1]) * bands_per_length < lows.t[:, 1]
+
+
+def search(distance: Distance, config: GrazingConfig, params: Any, ray: Ray, low: Lows) -> jax.Array:
+    """The t* () of a minimum of the field along a ray, between the neighbours of a low (3,). Detached.
+
+    False position on n·d = 0 keeps the bracket; a Newton step at the end takes what is left of the error.
+    """
+    params, ray, low = jax.lax.stop_gradient((params, ray, low))
+    rise = jnp.diff(low.f) / jnp.maximum(jnp.diff(low.t), 1e-9)
+    middle = 0.5 * (low.t[1:] + low.t[:-1])
+
+    def crossing(nearer: jax.Array, farther: jax.Array, down: jax.Array, up: jax.Array) -> jax.Array:
+        return nearer - down * (farther - nearer) / away_from_zero(up - down, 1e-9)
+
+    def step(state: tuple[jax.Array, ...], _: None) -> tuple[tuple[jax.Array, ...], None]:
+        t, nearer, farther, down, up = state
+        here = jax.jvp(partial(_along, distance, params, ray), (t,), (jnp.ones_like(t),))[1]
+        ahead = here < 0
+        # An end that stays counts half, so that both of them close in (Illinois).
+        down, up = jnp.where(ahead, here, 0.5 * down), jnp.where(ahead, 0.5 * up, here)
+        nearer, farther = jnp.where(ahead, t, nearer), jnp.where(ahead, farther, t)
+        return (crossing(nearer, farther, down, up), nearer, farther, down, up), None
+
+    # The slopes between the three points are those half way between them: a parabola's vertex is the first guess.
+    start = (crossing(*middle, *rise), low.t[0], low.t[2], jnp.minimum(rise[0], -1e-9), jnp.maximum(rise[1], 1e-9))
+    t, nearer, farther, _, _ = jax.lax.scan(step, start, None, length=config.iterations)[0]
+    _, slope, curvature = along_ray(distance, params, ray, t)
+    return jnp.clip(jnp.where(curvature < _FLATTEST, t, t - slope / jnp.maximum(curvature, _FLATTEST)), nearer, farther)
+
+
+def approach(
+    distance: Distance, config: GrazingConfig, params: Any, ray: Ray, t: jax.Array, bands_per_length: jax.Array
 ) -> Approaches:
-    """The closest approaches of a ray, and how much each matters.
+    """The closest approach of a ray at t* (), as `search` finds it, and how much it matters: one of `Approaches`.
 
     Args:
         distance: the field.
         config: the constants.
         params: parameters of the field, detached.
         ray: one ray.
-        path: the points visited along it.
+        t: () of `search`.
         bands_per_length: () bands in a unit of length at unit distance; approaches further from the surface than a band
             are not followed.
+
+    Gradient: in the ray, by forward mode; that of the minimum, whose t* moves with the ray. None in `params`.
     """
+    still = jax.lax.stop_gradient(ray)
+    n, dn = jax.jvp(partial(gradient, distance, params), (still.origin + t * still.direction,), (still.direction,))
+    bend, steepness = dn @ still.direction, jnp.abs(n @ still.direction)
+    # n·d = 0 along with the ray: n moves by H dx, and H is symmetric.
+    slope = n @ ray.direction + dn @ (ray.origin + t * ray.direction)
+    t = with_tangent_of(t, -slope / jnp.maximum(bend, _FLATTEST))
+    x = ray.origin + t * ray.direction
+    f, _, curvature = along_ray(distance, params, ray, t)
+    curvature = jnp.maximum(curvature, _FLATTEST)
+    # In widths of the band; below the surface as `grazing_measure` reckons, from the hit's slope s² = 2 |f| f_tt.
+    in_bands = (1.0 + jnp.where(f < 0, BAND_RADIUS * curvature, 0.0)) * bands_per_length / jnp.maximum(t, 1e-3)
+    fold = jnp.sqrt((jnp.abs(f) + 1e-9) / config.length**3) / curvature
+    found = (bend > _FLATTEST) & (steepness < 0.1) & (t > 0)
+    measure = jnp.where(found, jnp.abs(f) * (in_bands + curvature) + fold, _FAR)
+    return Approaches(t=t, f=f, normal=gradient(distance, params, x), curvature=curvature, measure=measure)
 
-    def measured(t: jax.Array) -> Approaches:
-        # One Newton step on n·d = 0 with a detached curvature gives t* its derivative in u, and so all that it carries.
-        slope, curvature = along_ray(distance, params, ray, t)[1:]
-        flat, steepness, bend = jax.lax.stop_gradient((curvature < _FLATTEST, jnp.abs(slope), curvature))
-        t = t - jnp.where(flat, 0.0, slope / jnp.maximum(bend, _FLATTEST))
-        f, _, curvature = along_ray(distance, params, ray, t)
-        curvature = jnp.maximum(curvature, _FLATTEST)
-        # In widths of the band; below the surface as `grazing_measure` reckons, from the hit's slope s² = 2 |f| f_tt.
-        in_bands = (1.0 + jnp.where(f < 0, BAND_RADIUS * curvature, 0.0)) * bands_per_length / jnp.maximum(t, 1e-3)
-        fold = jnp.sqrt((jnp.abs(f) + 1e-9) / config.length**3) / curvature
-        found = ~flat & (steepness < 0.1) & (t > 0)
-        measure = jnp.abs(f) * (in_bands + curvature) + fold
-        return Approaches(t=t, f=f, curvature=curvature, measure=jnp.where(found, measure, _FAR))
 
-    return jax.vmap(measured)(closest_approaches(distance, config, params, ray, path)[0])
-
-
-def grazing_points(
-    distance: Distance, config: GrazingConfig, params: Any, ray: Ray, path: Path, bands_per_length: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """The closest approaches of a ray, t*_j (J,), and their coefficients a_j (J, 2), the limiter φ_j in them.
-
-    Arguments as for `approaches`.
-    """
-    found = approaches(distance, config, params, ray, path, bands_per_length)
+def grazing_points(ray: Ray, found: Approaches) -> tuple[jax.Array, jax.Array]:
+    """The closest approaches of a ray, t*_j (J,), and their coefficients a_j (J, 2), the limiter φ_j in them."""
     phi = fade(found)
     # Relative to the nearest that is followed, as the fourth power of a small distance is no float32.
     distances = jnp.where(phi > 0, jnp.abs(found.f) + _NEAREST, _FAR)
     nearest = jax.lax.stop_gradient(jnp.min(distances))
     share = phi * (nearest / distances) ** 4
     weight = jnp.max(phi) * safe_divide(share, jnp.sum(share))
-    n = jax.vmap(lambda t: gradient(distance, params, ray.origin + t * ray.direction))(found.t)
-    return found.t, -weight[:, None] * jax.vmap(on_film, in_axes=(None, 0, 0, 0))(ray, found.t, found.f, n)
+    return found.t, -weight[:, None] * jax.vmap(on_film, in_axes=(None, 0, 0, 0))(ray, found.t, found.f, found.normal)
 
 
 def fade(found: Approaches) -> jax.Array:
@@ -157,69 +192,12 @@ def weigh_in_logarithms(
 def along_ray(distance: Distance, params: Any, ray: Ray, t: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """The field at distance t along a ray, and its first two derivatives in t: three () arrays."""
 
-    def value(t: jax.Array) -> jax.Array:
-        return distance(params, ray.origin + t * ray.direction)
-
     def slope(t: jax.Array) -> tuple[jax.Array, jax.Array]:
-        return jax.jvp(value, (t,), (jnp.ones_like(t),))
+        return jax.jvp(partial(_along, distance, params, ray), (t,), (jnp.ones_like(t),))
 
     (f, df), (_, ddf) = jax.jvp(slope, (t,), (jnp.ones_like(t),))
     return f, df, ddf
 
 
-def closest_approaches(
-    distance: Distance, config: GrazingConfig, params: Any, ray: Ray, path: Path
-) -> tuple[jax.Array, jax.Array]:
-    """The local minima of the field along a ray that come nearest to the surface, detached.
-
-    They lie next to the points, of the march and of a look beyond its last one, that are lower than both neighbours:
-    below a hit the field has its minimum inside the solid. False position finds the root of n·d between those two.
-
-    Returns:
-        Distances (config.minima,), and whether nothing solid stands before them, (config.minima,) bool.
-    """
-    ray, path = jax.lax.stop_gradient((ray, path))
-    t, f = _continued(distance, params, ray, path, _DEPTH * config.length)
-    before, after = jnp.roll(f, 1).at[0].set(-jnp.inf), jnp.roll(f, -1).at[-1].set(-jnp.inf)
-    low = (f <= before) & (f < after)
-    nearness = jnp.where(low, -jnp.abs(f) / jnp.maximum(t, 1e-3), -jnp.inf)
-    chosen = jax.lax.top_k(nearness, config.minima)[1]
-    start, nearer, farther = t[chosen], jnp.roll(t, 1)[chosen], jnp.roll(t, -1)[chosen]
-
-    def slope(t: jax.Array) -> jax.Array:
-        return jax.jvp(lambda t: distance(params, ray.origin + t * ray.direction), (t,), (jnp.ones_like(t),))[1]
-
-    def search(t: jax.Array, nearer: jax.Array, farther: jax.Array) -> jax.Array:
-        def step(state: tuple[jax.Array, ...], _: None) -> tuple[tuple[jax.Array, ...], None]:
-            t, nearer, farther, down, up = state
-            here = slope(t)
-            ahead = here < 0
-            # An end that stays counts half, so that both of them close in (Illinois).
-            down, up = jnp.where(ahead, here, 0.5 * down), jnp.where(ahead, 0.5 * up, here)
-            nearer, farther = jnp.where(ahead, t, nearer), jnp.where(ahead, farther, t)
-            crossing = nearer - down * (farther - nearer) / away_from_zero(up - down, 1e-9)
-            t = jnp.where((down < 0) & (up > 0), crossing, 0.5 * (nearer + farther))
-            return (t, nearer, farther, down, up), None
-
-        state = (t, nearer, farther, slope(nearer), slope(farther))
-        return jax.lax.scan(step, state, None, length=config.iterations)[0][0]
-
-    exposed = jax.lax.cummin(f)[chosen] > 0
-    return jax.lax.stop_gradient((jax.vmap(search)(start, nearer, farther), exposed))
-
-
-def _continued(distance: Distance, params: Any, ray: Ray, path: Path, depth: float) -> tuple[jax.Array, jax.Array]:
-    """The points of a path, and behind them a few that look beyond its end: distances and values, (N + _BEYOND,).
-
-    Their spacing grows from the surface on: next to a silhouette the minimum is just below it.
-    """
-    last = path.t[-1]
-    beyond = last + depth * (jnp.arange(1, _BEYOND + 1) / _BEYOND) ** 2
-    values = jax.vmap(lambda t: distance(params, ray.origin + t * ray.direction))(beyond)
-
-    def joined(before: jax.Array, after: jax.Array) -> jax.Array:
-        room = jnp.full(_BEYOND, after[-1])
-        kept = jnp.where(path.visited, before, after[-1])
-        return jax.lax.dynamic_update_slice(jnp.concatenate([kept, room]), after, (path.count,))
-
-    return joined(path.t, beyond), joined(path.f, values)
+def _along(distance: Distance, params: Any, ray: Ray, t: jax.Array) -> jax.Array:
+    return distance(params, ray.origin + t * ray.direction)

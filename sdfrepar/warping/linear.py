@@ -20,9 +20,10 @@ import jax.numpy as jnp
 from sdfrepar.fields import Distance
 from sdfrepar.numerics import tangent_of
 from sdfrepar.records import Camera, Warp
+from sdfrepar.warping.grazing import Approaches
 
-Points = Callable[[jax.Array], tuple[jax.Array, jax.Array]]
-"""u (2,) -> distances t_i (K,) along the ray and coefficients a_i (K, 2), differentiable in u by forward mode."""
+Points = Callable[[jax.Array, Approaches], tuple[jax.Array, jax.Array]]
+"""(u (2,), closest approaches) -> distances t_i (K,) along the ray, coefficients a_i (K, 2); forward mode in both."""
 
 
 class Coefficients(NamedTuple):
@@ -34,15 +35,21 @@ class Coefficients(NamedTuple):
     dt: jax.Array  # (K,) a_i·∇_u t_i, dimensionless
 
 
-def coefficients(points: Points, u: jax.Array) -> Coefficients:
-    """Everything of the warp at u (2,) that is free of θ."""
+def coefficients(points: Points, u: jax.Array, found: Approaches, moved: Approaches) -> Coefficients:
+    """Everything of the warp at u (2,) that is free of θ.
 
-    def twice(u: jax.Array) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
-        result = points(u)
-        return result, result
+    Args:
+        points: of a method.
+        u: (2,) pixels.
+        found: the closest approaches of the ray.
+        moved: their derivatives in u, with an axis (2,) in front.
+    """
 
-    (dt, da), (t, a) = jax.jacfwd(twice, has_aux=True)(u)
-    return Coefficients(t=t, a=a, divergence=da[:, 0, 0] + da[:, 1, 1], dt=jnp.sum(dt * a, axis=1))
+    def along(du: jax.Array, moved: Approaches) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
+        return jax.jvp(points, (u, found), (du, moved))
+
+    (t, a), (dt, da) = jax.vmap(along, out_axes=(None, 0))(jnp.eye(2, dtype=u.dtype), moved)
+    return Coefficients(t=t, a=a, divergence=da[0, :, 0] + da[1, :, 1], dt=jnp.sum(dt.T * a, axis=1))
 
 
 def attach(
@@ -53,7 +60,7 @@ def attach(
     u: jax.Array,
     c: Coefficients,
 ) -> Warp:
-    """V and div V, zero in value: the part that knows θ.
+    """What ONE point adds to V and div V, zero in value: the part that knows θ.
 
     Args:
         distance: the field.
@@ -61,15 +68,10 @@ def attach(
         params: parameters of the field.
         camera: one camera.
         u: (2,) pixels.
-        c: of `coefficients`.
+        c: of `coefficients`, of one point, without the axis K.
 
-    Gradient: that of V, first order, in `params` and `camera`; one value and one directional derivative of the field at
-        each point.
+    Gradient: that of V, first order, in `params` and `camera`; one value and one directional derivative of the field.
     """
-
-    def value_and_slope(t: jax.Array, a: jax.Array, dt: jax.Array) -> tuple[jax.Array, jax.Array]:
-        return jax.jvp(lambda u, t: distance(params, point_at(camera, u, t)), (u, t), (a, dt))
-
-    h, slope = jax.vmap(value_and_slope)(c.t, c.a, c.dt)
+    h, slope = jax.jvp(lambda u, t: distance(params, point_at(camera, u, t)), (u, c.t), (c.a, c.dt))
     h = tangent_of(h)
-    return Warp(displacement=h @ c.a, divergence=h @ c.divergence + jnp.sum(tangent_of(slope)))
+    return Warp(displacement=h * c.a, divergence=h * c.divergence + tangent_of(slope))

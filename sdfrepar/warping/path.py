@@ -1,4 +1,4 @@
-"""What a warp remembers of a march: the points it visited, how they weigh, and how near they came to a silhouette."""
+"""All the points of a march, for the warps that average their motion; and how a point's motion looks on the film."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -8,10 +8,6 @@ import jax.numpy as jnp
 
 from sdfrepar.numerics import away_from_zero
 from sdfrepar.records import Ray
-
-# The closest approach that a point of slope s = n·d foretells differs from its |f| by s²/2 over the curvature along
-# the ray. This is the radius of curvature taken for it, scene units; it only sets how wide the band is on the inside.
-BAND_RADIUS = 0.5
 
 # Points this close to the rim of the unit sphere, or to the camera, weigh less and less: there marches begin and end,
 # and a point that appears or vanishes must not move the warp. Scene units (squared, for the rim).
@@ -43,8 +39,8 @@ class Path(NamedTuple):
         A difference along the ray costs nothing where a normal costs a gradient. It vanishes at a grazing point as n·d
         does, which is all that weights and band ask of it.
         """
-        slope = _slope(self.t, self.f, jnp.roll(self.t, 1), jnp.roll(self.f, 1))
-        return slope.at[0].set(1.0)
+        step = away_from_zero(self.t - jnp.roll(self.t, 1), 1e-9)
+        return ((self.f - jnp.roll(self.f, 1)) / step).at[0].set(1.0)
 
     @property
     def spacing(self) -> jax.Array:
@@ -79,25 +75,6 @@ def path_step(path: Path, ray: Ray, index: jax.Array, t: jax.Array, f: jax.Array
     return Path(t=jnp.where(later, t, path.t), f=jnp.where(later, f, path.f), count=index + 1)
 
 
-def closest_init(ray: Ray) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Observer of the grazing measure: (smallest measure so far, last t, last f)."""
-    return jnp.full_like(ray.near, jnp.inf), ray.near, jnp.full_like(ray.near, jnp.inf)
-
-
-def closest_step(
-    state: tuple[jax.Array, jax.Array, jax.Array], ray: Ray, index: jax.Array, t: jax.Array, f: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Fold one visited point into the grazing measure; see `closest_init`."""
-    smallest, last_t, last_f = state
-    here = grazing_measure(ray, t, f, _slope(t, f, last_t, last_f))
-    return jnp.where(index > 0, jnp.minimum(smallest, here), smallest), t, f
-
-
-def grazing_measure(ray: Ray, t: jax.Array, f: jax.Array, slope: jax.Array) -> jax.Array:
-    """How far a point is from being a silhouette point, () in pixels: 0 on the silhouette, on either side of it."""
-    return (jnp.abs(f) + 0.5 * BAND_RADIUS * slope**2) / (jnp.maximum(t, 1e-6) * ray.footprint)
-
-
 def rim(ray: Ray) -> jax.Array:
     """A factor () that takes the warp of a ray to zero where the ray leaves the unit sphere's outline; else 1."""
     x = ray.origin - (ray.origin @ ray.direction) * ray.direction
@@ -124,8 +101,3 @@ def on_film(ray: Ray, t: jax.Array, f: jax.Array, n: jax.Array) -> jax.Array:
     pseudo_inverse = jnp.linalg.inv(differential.T @ differential) @ differential.T
     slope_squared = jnp.maximum(n @ n + (f / _CALM) ** 2, 1e-6)
     return pseudo_inverse @ n / (slope_squared * jnp.maximum(t, 1e-3))
-
-
-def _slope(t: jax.Array, f: jax.Array, last_t: jax.Array, last_f: jax.Array) -> jax.Array:
-    """n·d between two neighbouring points of a march."""
-    return (f - last_f) / away_from_zero(t - last_t, 1e-9)

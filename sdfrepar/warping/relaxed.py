@@ -10,6 +10,7 @@ The band lies on the outer side alone, so gradients are those of a shape grown b
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -17,8 +18,8 @@ import jax.numpy as jnp
 
 from sdfrepar.fields import Distance, gradient
 from sdfrepar.records import Ray
-from sdfrepar.warping.grazing import GrazingConfig, along_ray, closest_approaches
-from sdfrepar.warping.path import Path
+from sdfrepar.warping.grazing import GrazingConfig, along_ray, search
+from sdfrepar.warping.trail import Lows
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,10 @@ class RelaxedConfig:
 def beside_silhouette(
     distance: Distance,
     config: RelaxedConfig,
-    search: GrazingConfig,
+    iterations: GrazingConfig,
     params: Any,
     ray: Ray,
-    path: Path,
+    lows: Lows,
     width: jax.Array,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Where a ray passes close beside the surface, if it does.
@@ -52,19 +53,20 @@ def beside_silhouette(
     Args:
         distance: the field.
         config: the constants.
-        search: those of the search for closest approaches.
+        iterations: those of the search for closest approaches.
         params: parameters of the field, detached.
         ray: one ray.
-        path: the points visited along it.
+        lows: of its march, which ends at the surface: nothing solid stands before them.
         width: () of the sampled pixel, in pixels of the full-resolution image.
 
     Returns:
         t* () of the closest approach; the surface point (3,) below it; and 1/ε () within the band, 0 outside of it.
     """
-    candidates, exposed = closest_approaches(distance, search, params, ray, path)
+    candidates = jax.vmap(partial(search, distance, iterations, params, ray))(lows)
     f, slope, _ = jax.vmap(along_ray, in_axes=(None, None, None, 0))(distance, params, ray, candidates)
     thickness = config.thickness * width * ray.footprint * candidates
-    beside = exposed & (f > 0) & (f < thickness) & (jnp.abs(slope) < config.slope) & (candidates < ray.far)
+    beside = jnp.isfinite(lows.f[:, 1]) & (f > 0) & (f < thickness) & (jnp.abs(slope) < config.slope)
+    beside &= candidates < ray.far
     nearest = jnp.argmin(jnp.where(beside, f, jnp.inf))
     t, f = candidates[nearest], f[nearest]
     x = ray.origin + t * ray.direction

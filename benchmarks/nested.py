@@ -1,0 +1,85 @@
+"""The warp in the paper's own order of derivatives: V(u; θ) differentiated in u, and that in θ [B22 §3.3].
+
+The slow twin of `rendering.silhouettes.warps`, against which speed and gradients are held. It makes no use of V being
+linear in what knows θ: every sample carries its march, weights and normals through three nested derivatives.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any
+from unittest import mock
+
+import jax
+import jax.numpy as jnp
+
+from sdfrepar import raygen, warping
+from sdfrepar.numerics import tangent_of
+from sdfrepar.records import Camera, Hit, Warp
+from sdfrepar.rendering import RenderConfig, Scene, buffers, silhouettes
+from sdfrepar.rendering.rays import point_at
+
+
+def warps(
+    scene: Scene,
+    config: RenderConfig,
+    params: Any,
+    camera: Camera,
+    u: jax.Array,
+    width: jax.Array,
+    hits: Hit,
+    trails: warping.Trail,
+) -> Warp:
+    """As `rendering.silhouettes.warps`."""
+    still = jax.lax.stop_gradient((params, camera))
+    found = silhouettes.closest_approaches(scene, config, *still, u, width, hits, trails)[0]
+    return jax.vmap(partial(_warp, scene, config, params))(camera, u, width, found.t)
+
+
+def _warp(
+    scene: Scene, config: RenderConfig, params: Any, camera: Camera, u: jax.Array, width: jax.Array, t: jax.Array
+) -> Warp:
+    """V and div V at u (2,), zero in value; the closest approaches are at t (J,)."""
+    origin = jax.lax.stop_gradient((params, camera))
+    scale = 1.0 / (config.gradient.band * width * raygen.ray_through(origin[1], u).footprint)
+
+    def displacement(u: jax.Array) -> jax.Array:
+        found = jax.vmap(lambda t: silhouettes.approach_at(scene, config, *origin, t, scale, u))(t)
+        at, a = silhouettes.points(scene, config, *origin, u, found)
+
+        def h(t: jax.Array) -> jax.Array:
+            change = scene.distance(params, point_at(camera, u, t))
+            return change - scene.distance(origin[0], point_at(origin[1], u, t))
+
+        return jax.vmap(h)(at) @ a
+
+    return Warp(displacement=tangent_of(displacement(u)), divergence=tangent_of(jnp.trace(jax.jacfwd(displacement)(u))))
+
+
+@contextlib.contextmanager
+def nesting() -> Iterator[None]:
+    """What is traced meanwhile takes the nested form, everything else being equal."""
+    with mock.patch.object(silhouettes, "warps", warps):
+        yield
+
+
+@contextlib.contextmanager
+def publishing() -> Iterator[None]:
+    """What is traced meanwhile takes the nested form, and leaves no work out: light is looked up for every sample."""
+    with nesting(), mock.patch.object(buffers, "skipping", _all):
+        yield
+
+
+def published(config: RenderConfig, steps: int = 24) -> RenderConfig:
+    """The config with the march of [B22]: sphere by sphere, all rays together, so many steps; the undecided as ours."""
+    return replace(config, trace=replace(config.trace, relaxation=0.0), first_steps=steps, unfinished_share=1.0)
+
+
+def _all(work: Callable[..., Any], wanted: jax.Array, items: tuple[Any, ...]) -> Any:
+    """As `buffers.skipping`, without skipping."""
+
+    def one(wanted: jax.Array, item: tuple[Any, ...]) -> Any:
+        return jax.tree.map(lambda x: jnp.where(wanted, x, jnp.zeros_like(x)), work(*item))
+
+    return jax.vmap(one)(wanted, items)

@@ -1,0 +1,42 @@
+"""From posed pictures to parameters.
+
+config      the settings
+batches     which pixels a step looks at
+objective   what it makes of them
+shares      how devices divide them
+step        one step of the optimiser
+"""
+
+from sdfrepar.fitting.batches import (
+    Approach,
+    Batch,
+    Pixels,
+    approach_pixels,
+    draw_pixels,
+    gather_pixels,
+    prefer_silhouettes,
+)
+from sdfrepar.fitting.config import FitConfig
+from sdfrepar.fitting.objective import choose_batch, eikonal_points, objective, objective_of_batch
+from sdfrepar.fitting.step import FitState, make_optimiser, make_step, on_all_devices, shared_gradient, start
+
+__all__ = [
+    "Approach",
+    "Batch",
+    "FitConfig",
+    "FitState",
+    "Pixels",
+    "approach_pixels",
+    "choose_batch",
+    "draw_pixels",
+    "eikonal_points",
+    "gather_pixels",
+    "make_optimiser",
+    "make_step",
+    "objective",
+    "objective_of_batch",
+    "on_all_devices",
+    "prefer_silhouettes",
+    "shared_gradient",
+    "start",
+]

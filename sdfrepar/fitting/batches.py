@@ -1,0 +1,124 @@
+"""Which pixels a step looks at: drawn from all levels of all pictures, with silhouettes preferred."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from sdfrepar import imaging
+from sdfrepar.fitting.config import FitConfig
+from sdfrepar.records import Camera, Views
+from sdfrepar.rendering import RenderConfig, Scene, clear_starts, rays_through
+
+
+@struct.dataclass(kw_only=True)
+class Pixels:
+    """All pixels of all levels of all views, as a camera with a tent filter would see them."""
+
+    colour: jax.Array  # (T, 3) linear; level by level, view by view, row by row
+    first: jax.Array  # (L,) int32 index of the level's first pixel
+    rows: jax.Array  # (L,) int32
+    columns: jax.Array  # (L,) int32
+    cameras: Camera  # leading axis N
+
+
+def gather_pixels(views: Views, levels: int) -> Pixels:
+    """The pyramids of all views on the device.
+
+    Args:
+        views: N pictures (H, W).
+        levels: levels at most; level l has pixels of width 2^l. Fewer where a picture would shrink below 8 pixels.
+    """
+    height, width = views.images.shape[1:3]
+    levels = max(1, min(levels, (min(height, width) // 8).bit_length()))
+    per_view = [[imaging.tent_from_box(level) for level in imaging.pyramid(image, levels)] for image in views.images]
+    shapes = [level.shape[:2] for level in per_view[0]]
+    sizes = [len(views) * rows * columns for rows, columns in shapes]
+    colour = [view[level].reshape(-1, 3) for level in range(levels) for view in per_view]
+    return Pixels(
+        colour=jnp.concatenate(colour).astype(jnp.float32),
+        first=jnp.cumsum(jnp.array([0, *sizes[:-1]])),
+        rows=jnp.array([rows for rows, _ in shapes]),
+        columns=jnp.array([columns for _, columns in shapes]),
+        cameras=jax.tree.map(jnp.asarray, views.cameras),
+    )
+
+
+class Batch(NamedTuple):
+    """Pixels to look at in one step; leading axis P."""
+
+    camera: Camera
+    centre: jax.Array  # (P, 2) pixels of the full-resolution image
+    width: jax.Array  # (P,) likewise
+    colour: jax.Array  # (P, 3) linear
+    weight: jax.Array  # (P,) of the pixel's loss, 1 on average
+
+
+class Approach(NamedTuple):
+    """What the march through the centre of a pixel tells; leading axis P."""
+
+    start: jax.Array  # (P,) where the marches of the pixel's samples may start, scene units
+    near: jax.Array  # (P,) bool, whether a silhouette is near
+    queries: jax.Array  # (P,) int32, evaluations of the field spent
+
+
+def draw_pixels(config: FitConfig, pixels: Pixels, progress: jax.Array, *, key: jax.Array) -> Batch:
+    """Candidates for a batch, `config.candidates` times as many as it will have.
+
+    Levels follow the schedule; views and places are drawn evenly.
+
+    Args:
+        config: batch size and schedule.
+        pixels: where from.
+        progress: () share of the steps done.
+        key: random key.
+    """
+    level_key, place_key = jax.random.split(key)
+    count = config.pixels * config.candidates
+    levels = pixels.first.shape[0]
+    favoured = (levels - 1) * jnp.maximum(1.0 - progress / config.descent, 0.0)
+    level = jax.random.categorical(level_key, -jnp.abs(jnp.arange(levels) - favoured) / config.spread, shape=(count,))
+    rows, columns = pixels.rows[level], pixels.columns[level]
+    per_view = rows * columns
+    views = pixels.cameras.position.shape[0]
+    place = jax.random.randint(place_key, (count,), 0, views * per_view)
+    view, in_view = place // per_view, place % per_view
+    width = 2.0 ** level.astype(jnp.float32)
+    centre = width[:, None] * (jnp.stack([in_view % columns, in_view // columns], axis=-1) + 0.5)
+    camera = jax.tree.map(lambda c: c[view], pixels.cameras)
+    return Batch(camera, centre, width, pixels.colour[pixels.first[level] + place], jnp.ones(count))
+
+
+def approach_pixels(scene: Scene, config: RenderConfig, params: Any, drawn: Batch) -> Approach:
+    """March along the centres of pixels. Detached."""
+    rays = rays_through(drawn.camera, drawn.centre, drawn.width)
+    cones = clear_starts(scene.distance, config, params, rays, config.film.reach)
+    return Approach(cones.clear, cones.measure < config.gradient.band, cones.queries)
+
+
+def prefer_silhouettes(
+    render_config: RenderConfig, config: FitConfig, near: jax.Array, *, key: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Which candidates are kept: those near the silhouettes of the present shape more often, with less weight.
+
+    Few pixels see a silhouette, and they carry the shape; one ray through the centre of each candidate tells. They are
+    preferred as far as the band's buffer has room for them. Candidates are resampled systematically in proportion to
+    their preference, so that the weighted loss keeps its mean.
+
+    Args:
+        render_config: whose band they are to fill.
+        config: how much they are preferred, and how many pixels are kept.
+        near: (C,) bool, whether a silhouette is near.
+        key: random key.
+
+    Returns:
+        Indices (P,) among the candidates, and the weights (P,) of their losses, 1 on average.
+    """
+    odds = jnp.maximum(jnp.mean(near), 1e-6) / jnp.maximum(1.0 - jnp.mean(near), 1e-6)
+    room = render_config.gradient.band_share / max(1.0 - render_config.gradient.band_share, 1e-6)
+    preference = jnp.where(near, jnp.clip(room / odds, 1.0, config.preference), 1.0)
+    share = jnp.cumsum(preference) / jnp.sum(preference)
+    ticks = (jnp.arange(config.pixels) + jax.random.uniform(key)) / config.pixels
+    kept = jnp.minimum(jnp.searchsorted(share, ticks), share.shape[0] - 1)
+    return kept, jnp.mean(preference) / preference[kept]

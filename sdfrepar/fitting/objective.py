@@ -1,0 +1,112 @@
+"""The objective on one batch of pixels, or on one device's share of it."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from sdfrepar import losses
+from sdfrepar.fitting.batches import Approach, Batch, Pixels, approach_pixels, draw_pixels, prefer_silhouettes
+from sdfrepar.fitting.config import FitConfig
+from sdfrepar.fitting.shares import WHOLE, Share
+from sdfrepar.records import Status
+from sdfrepar.rendering import RenderConfig, Scene, render_pixels
+
+
+def objective(
+    scene: Scene,
+    render_config: RenderConfig,
+    config: FitConfig,
+    params: Any,
+    pixels: Pixels,
+    progress: jax.Array,
+    *,
+    key: jax.Array,
+    share: Share = WHOLE,
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """A device's share of the loss on one random batch, and of its measurements: they sum to those of the batch."""
+    batch_key, render_key, point_key = jax.random.split(key, 3)
+    batch, approach = choose_batch(scene, render_config, config, params, pixels, progress, key=batch_key, share=share)
+    return objective_of_batch(
+        scene, render_config, config, params, batch, approach, keys=(render_key, point_key), share=share
+    )
+
+
+def choose_batch(
+    scene: Scene,
+    render_config: RenderConfig,
+    config: FitConfig,
+    params: Any,
+    pixels: Pixels,
+    progress: jax.Array,
+    *,
+    key: jax.Array,
+    share: Share = WHOLE,
+) -> tuple[Batch, Approach]:
+    """The pixels of a share of the batch. All devices draw the same candidates, march some, and hear of the others."""
+    pixel_key, choice_key = jax.random.split(key)
+    drawn = draw_pixels(config, pixels, progress, key=pixel_key)
+    approach = share.gather(approach_pixels(scene, render_config, params, share.of(drawn)))
+    if config.candidates == 1:
+        return share.of(drawn), share.of(approach)
+    kept, weight = prefer_silhouettes(render_config, config, approach.near, key=choice_key)
+    kept, weight = share.of((kept, weight))
+    batch, chosen = jax.tree.map(lambda leaf: leaf[kept], (drawn, approach))
+    spent = share.count * jnp.sum(share.of(approach.queries)) / approach.queries.size
+    return batch._replace(weight=weight), chosen._replace(
+        queries=jnp.full_like(chosen.start, config.candidates * spent)
+    )
+
+
+def objective_of_batch(
+    scene: Scene,
+    render_config: RenderConfig,
+    config: FitConfig,
+    params: Any,
+    batch: Batch,
+    approach: Approach,
+    *,
+    keys: tuple[jax.Array, jax.Array],
+    share: Share = WHOLE,
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """`objective` of pixels that are chosen already."""
+    render_key, point_key = keys
+    of_each = share.of(jax.random.split(render_key, config.pixels))
+    # The photograph itself is the control variate: a guess of the pixel that no sample of ours has touched.
+    rendered, samples, statistics = render_pixels(
+        scene, render_config, params, batch.camera, batch.centre, batch.width, batch.colour, approach.start, key=of_each
+    )
+    points = share.of(eikonal_points(config, share.gather(_some(config, samples.point, share)), key=point_key))
+    terms = {
+        "photometric": losses.photometric(rendered, batch.colour, batch.weight),
+        "eikonal": losses.eikonal(scene.distance, params, points),
+    }
+    loss = terms["photometric"] + config.eikonal_weight * terms["eikonal"]
+    statistics["queries"] += jnp.mean(approach.queries) / samples.status.shape[1]
+    means = {
+        "loss": loss,
+        **{f"loss/{name}": value for name, value in terms.items()},
+        **statistics,
+        "squared_error": losses.squared_error(rendered, batch.colour),
+    }
+    metrics = {name: value / share.count for name, value in means.items()}
+    return loss / share.count, {**metrics, "hits": jnp.sum(samples.status == Status.HIT).astype(loss.dtype)}
+
+
+def eikonal_points(config: FitConfig, near: jax.Array, *, key: jax.Array) -> jax.Array:
+    """Points (2 M, 3) for the eikonal term: M in the unit ball, evenly, and the ends of M rays, jittered a little."""
+    direction_key, radius_key, jitter_key = jax.random.split(key, 3)
+    shape = (config.eikonal_points, 3)
+    direction = jax.random.normal(direction_key, shape)
+    radius = jax.random.uniform(radius_key, shape[:1]) ** (1.0 / 3.0)
+    ball = direction / jnp.linalg.norm(direction, axis=1, keepdims=True) * radius[:, None]
+    ends = near + 0.05 * jax.random.normal(jitter_key, near.shape)
+    length = jnp.linalg.norm(ends, axis=1, keepdims=True)
+    return jnp.concatenate([ball, ends / jnp.maximum(length, 1.0)])
+
+
+def _some(config: FitConfig, points: jax.Array, share: Share) -> jax.Array:
+    """A share (M / count, 3) of the points (P, S, 3) for the eikonal term, evenly from all pixels."""
+    flat = points.reshape(-1, 3)
+    wanted = min(config.eikonal_points // share.count, flat.shape[0])
+    return flat[(jnp.arange(wanted) * flat.shape[0]) // wanted]

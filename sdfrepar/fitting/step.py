@@ -1,0 +1,153 @@
+"""One step of the optimiser, on all devices that are visible."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import struct
+from jax.flatten_util import ravel_pytree
+
+from sdfrepar import losses
+from sdfrepar.fitting.batches import Pixels
+from sdfrepar.fitting.config import FitConfig
+from sdfrepar.fitting.objective import objective
+from sdfrepar.fitting.shares import AXIS, Share
+from sdfrepar.rendering import RenderConfig, Scene
+
+
+@struct.dataclass(kw_only=True)
+class FitState:
+    """Everything that changes from step to step."""
+
+    params: Any
+    average: Any  # moving average of params
+    optimiser: Any
+    step: jax.Array  # () int32, steps done
+
+
+def make_optimiser(config: FitConfig) -> optax.GradientTransformation:
+    """Adam under a cosine decay, on clipped gradients; the field warms up, so that colours come before shape."""
+
+    def adam(rate: float, warm_up: int) -> optax.GradientTransformation:
+        schedule = optax.warmup_cosine_decay_schedule(
+            init_value=0.0,
+            peak_value=rate,
+            warmup_steps=warm_up,
+            decay_steps=max(config.steps, warm_up + 1),
+            end_value=config.final_rate * rate,
+        )
+        return optax.chain(optax.clip_by_global_norm(config.clip), optax.adam(schedule, b2=0.99))
+
+    def group(params: Any) -> dict[str, str]:
+        return {name: "shape" if name == "sdf" else "colour" for name in params}
+
+    return optax.multi_transform(
+        {"shape": adam(config.shape_rate, config.warm_up), "colour": adam(config.colour_rate, 1)}, group
+    )
+
+
+def on_all_devices(tree: Any, devices: Sequence[Any] | None = None) -> Any:
+    """A copy of a pytree on every device, of all hosts: what `make_step` takes."""
+    sharding = jax.NamedSharding(_mesh(devices), jax.P())
+
+    def copied(leaf: jax.Array) -> jax.Array:
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return jax.random.wrap_key_data(copied(jax.random.key_data(leaf)), impl=jax.random.key_impl(leaf))
+        # By way of the host: an array that is on a device already cannot be put on another host's.
+        return jax.device_put(np.asarray(leaf), sharding)
+
+    return jax.tree.map(copied, tree)
+
+
+def start(config: FitConfig, params: Any, devices: Sequence[Any] | None = None) -> FitState:
+    """The state before the first step, on all devices, where a step leaves it: so that all steps are one program."""
+    return on_all_devices(
+        FitState(
+            params=params,
+            average=params,
+            optimiser=make_optimiser(config).init(params),
+            step=jnp.zeros((), jnp.int32),
+        ),
+        devices,
+    )
+
+
+def make_step(
+    scene: Scene, render_config: RenderConfig, config: FitConfig, devices: Sequence[Any] | None = None
+) -> Callable[[FitState, Pixels, jax.Array], tuple[FitState, dict[str, jax.Array]]]:
+    """One jitted step (state, pixels, key) -> (state, metrics). The batch depends on the key and the step alone.
+
+    Args:
+        scene: what is fitted.
+        render_config: how it is rendered.
+        config: how it is fitted.
+        devices: which share the pixels of a step; all that are visible if not given. Their number must divide
+            `config.pixels` and `config.eikonal_points`.
+
+    Raises:
+        ValueError: the number of devices does not divide the batch.
+    """
+    optimiser = make_optimiser(config)
+    gradient_of = shared_gradient(scene, render_config, config, devices)
+
+    everywhere = jax.NamedSharding(_mesh(devices), jax.P())
+
+    @partial(jax.jit, donate_argnums=0, in_shardings=everywhere, out_shardings=everywhere)
+    def step(state: FitState, pixels: Pixels, key: jax.Array) -> tuple[FitState, dict[str, jax.Array]]:
+        progress, step_key = state.step / config.steps, jax.random.fold_in(key, state.step)
+        gradient, metrics = gradient_of(state.params, pixels, progress, step_key)
+        updates, optimiser_state = optimiser.update(gradient, state.optimiser, state.params)
+        params = optax.apply_updates(state.params, updates)
+        # Early on the average follows closely, so that it forgets where it began.
+        decay = jnp.minimum(config.average, (1.0 + state.step) / (10.0 + state.step))
+        metrics["gradient_norm"] = optax.tree.norm(gradient)
+        return FitState(
+            params=params,
+            average=optax.incremental_update(params, state.average, 1.0 - decay),
+            optimiser=optimiser_state,
+            step=state.step + 1,
+        ), metrics
+
+    return step
+
+
+def shared_gradient(
+    scene: Scene, render_config: RenderConfig, config: FitConfig, devices: Sequence[Any] | None = None
+) -> Callable[[Any, Pixels, jax.Array, jax.Array], tuple[Any, dict[str, jax.Array]]]:
+    """(params, pixels, progress, key) -> (gradient of the loss, metrics), each device doing its share of the pixels.
+
+    Every device marches until its own rays are done, and one all-reduce adds up gradients and metrics.
+    """
+    devices = jax.devices() if devices is None else devices
+    count = len(devices)
+    if config.pixels % count or config.eikonal_points % count:
+        raise ValueError(
+            f"fit.pixels is {config.pixels} and fit.eikonal_points {config.eikonal_points}, which {count} devices "
+            f"cannot share evenly; make both multiples of {count}, or let fewer devices be seen."
+        )
+
+    def of_a_share(
+        params: Any, pixels: Pixels, progress: jax.Array, key: jax.Array
+    ) -> tuple[Any, dict[str, jax.Array]]:
+        share = Share(jax.lax.axis_index(AXIS) if count > 1 else 0, count)
+
+        def loss(params: Any) -> tuple[jax.Array, dict[str, jax.Array]]:
+            return objective(scene, render_config, config, params, pixels, progress, key=key, share=share)
+
+        summands, unravel = ravel_pytree(jax.grad(loss, has_aux=True)(params))
+        gradient, metrics = unravel(jax.lax.psum(summands, AXIS))
+        metrics["psnr"] = losses.psnr_of(metrics.pop("squared_error"))
+        return gradient, metrics
+
+    # Everything that goes in and comes out is the same on all devices. Without the check of replication a gradient
+    # is that of the device's own loss, and the sum over devices stands where it is read above.
+    return jax.shard_map(of_a_share, mesh=_mesh(devices), in_specs=jax.P(), out_specs=jax.P(), check_vma=False)
+
+
+def _mesh(devices: Sequence[Any] | None) -> jax.sharding.Mesh:
+    devices = jax.devices() if devices is None else devices
+    return jax.make_mesh((len(devices),), (AXIS,), devices=devices, axis_types=(jax.sharding.AxisType.Auto,))
