@@ -30,6 +30,7 @@ from sdfrepar.imaging import FilmConfig
 from sdfrepar.records import Camera
 from sdfrepar.rendering import RenderConfig, Scene, render_image, trace_rays
 from sdfrepar.rendering.cones import starts_of_cells
+from sdfrepar.rendering.rays import starting_at
 
 CONFIG = PRESETS["quick"]
 DATA, PARAMS = results.FOLDER / "demo", results.FOLDER / "half_way.npz"
@@ -120,8 +121,7 @@ def evaluations(scene: Scene, render: RenderConfig, params: Any, camera: Camera)
         u = (imaging.corners(COUNTED * side, COUNTED * side) + 0.5) / side
         rays = jax.vmap(raygen.ray_through, in_axes=(None, 0))(small, u)
         start = starts_of_cells(counted, render, params, small, u)
-        rays = rays if start is None else replace(rays, near=jnp.maximum(rays.near, start))
-        return trace_rays(counted, render, params, rays)[0].status
+        return trace_rays(counted, render, params, starting_at(rays, start))[0].status
 
     jax.block_until_ready(jax.jit(trace)(params))
     jax.effects_barrier()

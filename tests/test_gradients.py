@@ -133,6 +133,13 @@ def test_error_keeps_falling_with_the_samples():
     assert errors[1] < 0.3 * errors[0] and errors[1] < 0.01
 
 
+def test_relaxed_is_finite_where_no_ray_grazes():
+    """Rays of the band that pass no low add nothing; the sum is that of a sphere half a band larger, or nearly."""
+    report = closed_form(SPHERE, rendering("relaxed", side=4), repetitions=2)
+    assert np.isfinite(report.estimate.mean).all()
+    assert abs(report.sum_bias) < 0.1
+
+
 def test_interior_sees_nothing_of_a_white_sphere():
     """The biased method is biased: where radiance is constant, the whole gradient is at the silhouette."""
     report = closed_form(SPHERE, rendering("interior", side=2), repetitions=2)

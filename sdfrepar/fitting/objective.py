@@ -52,10 +52,9 @@ def choose_batch(
     kept, weight = prefer_silhouettes(render_config, config, approach.near, key=choice_key)
     kept, weight = share.of((kept, weight))
     batch, chosen = jax.tree.map(lambda leaf: leaf[kept], (drawn, approach))
-    spent = share.count * jnp.sum(share.of(approach.queries)) / approach.queries.size
-    return batch._replace(weight=weight), chosen._replace(
-        queries=jnp.full_like(chosen.start, config.candidates * spent)
-    )
+    # The pixels that were not kept cost as much: each of the kept stands for its share of all.
+    spent = jnp.full_like(chosen.start, config.candidates * jnp.mean(approach.queries))
+    return batch._replace(weight=weight), chosen._replace(queries=spent)
 
 
 def objective_of_batch(

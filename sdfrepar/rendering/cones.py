@@ -12,7 +12,7 @@ from sdfrepar.fields import Distance
 from sdfrepar.numerics import safe_divide
 from sdfrepar.records import Camera, Ray
 from sdfrepar.rendering.config import RenderConfig
-from sdfrepar.rendering.rays import of_a_round, rays_through
+from sdfrepar.rendering.rays import of_a_round, rays_through, repeated
 from sdfrepar.warping import grazing_measure
 
 # A cone is worth its march for so many samples or more.
@@ -93,8 +93,7 @@ def starts_of_cells(
     centres = imaging.corners(*shape) - wide + 0.5
 
     def one_chunk(centre: jax.Array) -> jax.Array:
-        cameras = jax.tree.map(lambda c: jnp.broadcast_to(c, (len(centre), *c.shape)), camera)
-        rays = rays_through(cameras, centre, jnp.ones(len(centre)))
+        rays = rays_through(repeated(camera, len(centre)), centre, jnp.ones(len(centre)))
         return clear_starts(distance, config, params, rays, math.sqrt(0.5)).clear
 
     chunks = -(-len(centres) // config.chunk)

@@ -10,6 +10,7 @@ from sdfrepar.records import Camera, Sample
 from sdfrepar.rendering.cones import starts_of_cells
 from sdfrepar.rendering.config import RenderConfig, Scene
 from sdfrepar.rendering.differences import differentiated
+from sdfrepar.rendering.rays import repeated
 from sdfrepar.rendering.samples import light_of_film, sample_film
 
 
@@ -59,8 +60,7 @@ def _sample_in_chunks(
 
     def one_chunk(params: Any, camera: Camera, u: jax.Array, start: jax.Array | None, key: jax.Array) -> Sample:
         size = u.shape[0]
-        cameras = jax.tree.map(lambda c: jnp.broadcast_to(c, (size, *c.shape)), camera)
-        return sample_film(scene, config, params, cameras, u, jnp.ones(size), start, key=key)[0]
+        return sample_film(scene, config, params, repeated(camera, size), u, jnp.ones(size), start, key=key)[0]
 
     size = u.shape[0]
     chunks = -(-size // config.chunk)
@@ -81,6 +81,5 @@ def pilot(scene: Scene, config: RenderConfig, params: Any, camera: Camera, *, ke
     shape = (height + 2 * wide, width + 2 * wide)
     corner = imaging.corners(*shape) - wide
     u = corner + jax.random.uniform(key, corner.shape)
-    cameras = jax.tree.map(lambda c: jnp.broadcast_to(c, (len(u), *c.shape)), camera)
-    light = light_of_film(scene, config, params, cameras, u)
+    light = light_of_film(scene, config, params, repeated(camera, len(u)), u)
     return imaging.half_way(config.film, light.reshape(*shape, 1, 3))

@@ -1,6 +1,5 @@
 """Whole pictures of every channel, for people to look at: radiance, opacity, depth, normals. Without derivatives."""
 
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,7 +10,7 @@ from sdfrepar import cameras, imaging, raygen, shading
 from sdfrepar.records import Camera, Hit, Image, Status
 from sdfrepar.rendering.cones import starts_of_cells
 from sdfrepar.rendering.config import RenderConfig, Scene
-from sdfrepar.rendering.rays import trace_rays
+from sdfrepar.rendering.rays import repeated, starting_at, trace_rays
 from sdfrepar.rendering.samples import radiance
 
 
@@ -37,11 +36,9 @@ def render_image(scene: Scene, config: RenderConfig, params: Any, camera: Camera
 
     def one_chunk(part: tuple[jax.Array, jax.Array | None]) -> Image:
         u, start = part
-        rays = jax.vmap(raygen.ray_through, in_axes=(None, 0))(camera, u)
-        rays = rays if start is None else replace(rays, near=jnp.maximum(rays.near, start))
+        rays = starting_at(jax.vmap(raygen.ray_through, in_axes=(None, 0))(camera, u), start)
         hits, _ = trace_rays(scene.distance, config, params, rays)
-        cameras = jax.tree.map(lambda c: jnp.broadcast_to(c, (len(u), *c.shape)), camera)
-        light = radiance(scene, params, cameras, u, hits)
+        light = radiance(scene, params, repeated(camera, len(u)), u, hits)
         return jax.vmap(partial(_observe, scene, params, camera))(u, hits, light)
 
     chunks = -(-u.shape[0] // config.chunk)

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from sdfrepar import raygen, tracing, warping
 from sdfrepar.fields import Distance
@@ -25,6 +26,16 @@ def rays_through(camera: Camera, u: jax.Array, width: jax.Array) -> Ray:
         return replace(ray, differential=width * ray.differential)
 
     return jax.vmap(one)(*jax.lax.stop_gradient((camera, u, width)))
+
+
+def repeated(camera: Camera, size: int) -> Camera:
+    """One camera as `size` of them, one a sample."""
+    return jax.tree.map(lambda c: jnp.broadcast_to(c, (size, *c.shape)), camera)
+
+
+def starting_at(rays: Ray, start: jax.Array | None) -> Ray:
+    """Rays that start no nearer than at these distances (S,); as they are for None."""
+    return rays if start is None else replace(rays, near=jnp.maximum(rays.near, start))
 
 
 def trace_rays(distance: Distance, config: RenderConfig, params: Any, rays: Ray) -> tuple[Hit, warping.Trail]:

@@ -5,7 +5,6 @@
 What `imaging` makes of them is the pixel.
 """
 
-from dataclasses import replace
 from typing import Any
 
 import jax
@@ -15,7 +14,7 @@ from sdfrepar import raygen, shading
 from sdfrepar.records import Camera, Hit, Sample, Status, Warp
 from sdfrepar.rendering import buffers
 from sdfrepar.rendering.config import WARPS, RenderConfig, Scene
-from sdfrepar.rendering.rays import rays_through, trace_rays
+from sdfrepar.rendering.rays import rays_through, starting_at, trace_rays
 from sdfrepar.rendering.silhouettes import relax_band, warp_band
 
 
@@ -48,9 +47,7 @@ def sample_film(
     Gradient: in `params` and `camera`; that of the film once `imaging` has turned the samples into pixels.
     """
     method = config.gradient.method
-    rays = rays_through(camera, u, width)
-    if start is not None:
-        rays = replace(rays, near=jnp.maximum(rays.near, start))
+    rays = starting_at(rays_through(camera, u, width), start)
     hits, trails = trace_rays(scene.distance, config, params, rays)
     in_band = (trails.measure < config.gradient.band) & (rays.far > rays.near)
 

@@ -80,6 +80,8 @@ def search(distance: Distance, config: GrazingConfig, params: Any, ray: Ray, low
     False position on n·d = 0 keeps the bracket; a Newton step at the end takes what is left of the error.
     """
     params, ray, low = jax.lax.stop_gradient((params, ray, low))
+    # What is no low leads nowhere, at a finite distance: even a result that nobody follows must not be NaN.
+    low = low._replace(f=jnp.where(jnp.isfinite(low.f), low.f, jnp.array([1.0, 0.0, 1.0], low.f.dtype)))
     rise = jnp.diff(low.f) / jnp.maximum(jnp.diff(low.t), 1e-9)
     middle = 0.5 * (low.t[1:] + low.t[:-1])
 
