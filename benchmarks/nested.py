@@ -20,6 +20,9 @@ from sdfrepar.records import Camera, Hit, Warp
 from sdfrepar.rendering import RenderConfig, Scene, buffers, silhouettes
 from sdfrepar.rendering.rays import point_at
 
+STEPS = 22
+"""Steps of the march of [B22 §4.3]."""
+
 
 def warps(
     scene: Scene,
@@ -71,9 +74,10 @@ def publishing() -> Iterator[None]:
         yield
 
 
-def published(config: RenderConfig, steps: int = 24) -> RenderConfig:
-    """The config with the march of [B22]: sphere by sphere, all rays together, so many steps; the undecided as ours."""
-    return replace(config, trace=replace(config.trace, relaxation=0.0), first_steps=steps, unfinished_share=1.0)
+def published(config: RenderConfig) -> RenderConfig:
+    """The config with the march of [B22]: sphere by sphere, all rays together, 22 steps; the undecided as ours."""
+    march = replace(config.trace, relaxation=0.0, max_steps=STEPS)
+    return replace(config, trace=march, first_steps=STEPS, unfinished_share=1.0)
 
 
 def _all(work: Callable[..., Any], wanted: jax.Array, items: tuple[Any, ...]) -> Any:

@@ -3,7 +3,7 @@
     python -m benchmarks.step --preset=quick       (five minutes, half of them compiling the nested forms)
 
     interior        implicit differentiation at the hit alone
-    as published    [B22]: all rays marched together, 24 steps, every sample warped by three nested derivatives
+    as published    [B22]: all rays marched together, 22 steps, every sample warped by three nested derivatives
     nested          three nested derivatives for every sample (`nested`), tracing and light as here
     linear          the linear form of `warping.linear`, every sample
     band-limited    the linear form for the samples near silhouettes: what a reconstruction runs

@@ -7,7 +7,7 @@ from sdfrepar.fitting import FitConfig
 from sdfrepar.networks import NetworkConfig
 from sdfrepar.rendering import GradientConfig, RenderConfig
 from sdfrepar.tracing import TraceConfig
-from sdfrepar.warping import VelocityConfig
+from sdfrepar.warping import GrazingConfig, VelocityConfig
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ PRESETS = {
     "quick": ReconstructConfig(
         network=NetworkConfig(sdf_width=64, sdf_depth=4, sdf_skip=2, features=32, radiance_width=64, radiance_depth=2),
         render=RenderConfig(
-            first_steps=8,
+            first_steps=5,
             trace=TraceConfig(max_steps=16),
-            gradient=GradientConfig(velocity=VelocityConfig(top_k=6)),
+            gradient=GradientConfig(velocity=VelocityConfig(top_k=6), grazing=GrazingConfig(iterations=4)),
         ),
         fit=FitConfig(steps=6000, pixels=512),
     ),

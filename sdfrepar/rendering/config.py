@@ -71,9 +71,9 @@ class RenderConfig:
     gradient: GradientConfig = field(default_factory=GradientConfig)
     first_steps: int = 12
     """Marching steps that every ray makes before the unfinished ones are gathered."""
-    unfinished_share: float = 0.25
+    unfinished_share: float = 0.125
     """Room for the rays that march on, as a share of all; what does not fit takes another round."""
-    undecided_share: float = 0.03125
+    undecided_share: float = 0.015625
     """Room for the rays that are settled by refinement, as a share of all."""
     chunk: int = 16384
     """Rays at a time in whole pictures."""
