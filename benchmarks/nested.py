@@ -33,10 +33,11 @@ def warps(
     width: jax.Array,
     hits: Hit,
     trails: warping.Trail,
+    wanted: jax.Array,
 ) -> Warp:
-    """As `rendering.silhouettes.warps`."""
-    still = jax.lax.stop_gradient((params, camera))
-    found = silhouettes.closest_approaches(scene, config, *still, u, width, hits, trails)[0]
+    """As `rendering.silhouettes.warps`, of every sample, wanted or not."""
+    still, everyone = jax.lax.stop_gradient((params, camera)), jnp.ones_like(wanted)
+    found = silhouettes.closest_approaches(scene, config, *still, u, width, hits, trails, everyone)[0]
     return jax.vmap(partial(_warp, scene, config, params))(camera, u, width, found.t)
 
 
@@ -64,6 +65,14 @@ def _warp(
 def nesting() -> Iterator[None]:
     """What is traced meanwhile takes the nested form, everything else being equal."""
     with mock.patch.object(silhouettes, "warps", warps):
+        yield
+
+
+@contextlib.contextmanager
+def following_all() -> Iterator[None]:
+    """What is traced meanwhile takes the linear form for every sample, wanted or not."""
+    linear = silhouettes.warps
+    with mock.patch.object(silhouettes, "warps", lambda *items: linear(*items[:-1], jnp.ones_like(items[-1]))):
         yield
 
 

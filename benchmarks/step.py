@@ -86,7 +86,7 @@ def _ways(config: ReconstructConfig, with_nested: bool) -> Iterator[tuple[str, R
     for warp in WARPS:
         if with_nested:
             yield f"{warp}, nested", by(warp, band_share=1.0), nested.nesting
-        yield f"{warp}, linear", by(warp, band_share=1.0), contextlib.nullcontext
+        yield f"{warp}, linear", by(warp, band_share=1.0), nested.following_all
         yield f"{warp}, band-limited", by(warp), contextlib.nullcontext
 
 
@@ -103,7 +103,7 @@ def _compile(
         batch, approach = fitting.choose_batch(
             scene, config.render, config.fit, params, pixels, jnp.asarray(0.5), key=key
         )
-        return fitting.objective_of_batch(scene, render, config.fit, params, batch, approach, keys=(key, key))
+        return fitting.objective_of_batch(scene, render, config.fit, params, batch, approach, key=key)
 
     with within():
         compiled = jax.jit(jax.grad(loss, has_aux=True)).lower(params).compile()

@@ -1,5 +1,7 @@
 """What a reconstruction leaves behind: pictures, a mesh, and the numbers."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +11,11 @@ import numpy as np
 
 from experiments.presets import ReconstructConfig
 from experiments.versions import versions
-from sdfrepar import evaluation, files, meshing, reports
+from sdfrepar import evaluation, files, memory, meshing, reports
 from sdfrepar.fitting import FitState
 from sdfrepar.imaging import srgb_from_linear
 from sdfrepar.meshing import Mesh
-from sdfrepar.records import Image, Views
+from sdfrepar.records import Camera, Image, Views
 from sdfrepar.rendering import Scene, render_image
 
 # Photographs whose borders are darker than this are taken to have a black background, and their silhouettes to be
@@ -28,20 +30,21 @@ class Outcome:
         """Of a run on the pictures in `data`, writing into `workdir`."""
         self._scene, self._config, self._test = scene, config, test
         self._data, self._workdir = data, workdir
-        self._render = jax.jit(lambda params, camera: render_image(scene, config.render, params, camera))
+        self._render: Callable[[Any, Camera], Image] | None = None
 
     def progress_picture(self, state: FitState) -> None:
         """Write the first held-out view as it looks now."""
-        image = self._image(state.average, 0)
+        image = self._image(_here(state.average), 0)
         files.write_image(
             self._workdir / "images" / "progress" / f"step_{int(state.step):06d}.png", self._panels(image, 0)
         )
 
     def write(self, state: FitState, *, seconds: float, seconds_per_step: float) -> dict[str, Any]:
         """Write images/, mesh.ply and metrics.json; returns the metrics."""
-        views = [self._view(state.average, index) for index in range(len(self._test))]
+        params = _here(state.average)
+        views = [self._view(params, index) for index in range(len(self._test))]
         metrics: dict[str, Any] = {name: float(np.mean([view[name] for view in views])) for name in views[0]}
-        metrics |= self._shape(state.average)
+        metrics |= self._shape(params)
         metrics |= {
             "seconds": seconds,
             "seconds_per_step": seconds_per_step,
@@ -88,7 +91,20 @@ class Outcome:
 
     def _image(self, params: Any, index: int) -> Image:
         camera = jax.tree.map(lambda leaf: jnp.asarray(leaf[index]), self._test.cameras)
+        if self._render is None:
+            self._render = self._compile(params, camera)
         return jax.tree.map(np.asarray, self._render(params, camera))
+
+    def _compile(self, params: Any, camera: Camera) -> Callable[[Any, Camera], Image]:
+        """`render_image` with the largest chunks that the memory allows."""
+
+        def in_parts(parts: int) -> Any:
+            render = replace(self._config.render, chunk=self._config.render.chunk // parts)
+            draw = jax.jit(lambda params, camera: render_image(self._scene, render, params, camera))
+            return draw.lower(params, camera).compile()
+
+        halved = [1 << times for times in range(self._config.render.chunk.bit_length())]
+        return memory.fewest_parts(in_parts, halved, memory.budget(self._config.memory_gb, jax.local_devices()[0]))[1]
 
     def _truth(self, index: int) -> np.ndarray:
         return files.encode_srgb(self._test.images[index])
@@ -131,6 +147,11 @@ def score_shape(
         points = evaluation.sample_surface(world.vertices, world.faces, len(surface_points), seed=0)
         scores["chamfer"] = evaluation.chamfer(points, surface_points)
     return scores
+
+
+def _here(params: Any) -> Any:
+    """Parameters that live on the devices of all hosts, for a program that this one runs alone."""
+    return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), params)
 
 
 def _vertex_colours(scene: Scene, params: Any, mesh: Mesh) -> jax.Array:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from experiments.hosts import HostsConfig
 from sdfrepar.datasets import DataConfig
 from sdfrepar.fitting import FitConfig
 from sdfrepar.networks import NetworkConfig
@@ -22,10 +23,19 @@ class ReconstructConfig:
     """Steps between two lines of metrics.jsonl."""
     pictures: int = 5
     """Pictures of a held-out view written on the way."""
+    memory_gb: float | None = None
+    """Temporary memory a device may give to a step or a picture, 1e9 bytes; what needs more is done in parts, with the
+    same result. None for three quarters of what the device has."""
     data: DataConfig = field(default_factory=DataConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     render: RenderConfig = field(default_factory=RenderConfig)
     fit: FitConfig = field(default_factory=FitConfig)
+    hosts: HostsConfig = field(default_factory=HostsConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if self.memory_gb is not None and self.memory_gb <= 0:
+            raise ValueError(f"memory_gb is {self.memory_gb}; it must be positive, or none for what the device has.")
 
 
 PRESETS = {

@@ -1,6 +1,6 @@
 """One gradient of a small fit on some devices, for `test_sharing`: in a process, as JAX counts devices when it starts.
 
-python tests/sharing.py OUT.npz DEVICES [PROCESS PORT]
+python tests/sharing.py OUT.npz DEVICES PARTS [PROCESS PORT]
 """
 
 import sys
@@ -13,7 +13,7 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
 def main() -> None:
     """Write the gradient, the metrics and the number of all-reduces of the compiled gradient."""
-    out, count, *distributed = sys.argv[1:]
+    out, count, parts, *distributed = sys.argv[1:]
     jax.config.update("jax_enable_x64", True)
     if distributed:
         process, port = distributed
@@ -46,7 +46,7 @@ def main() -> None:
     params = jax.tree.map(jnp.float64, scenes.TORUS)
     items = params, fitting.gather_pixels(views, fit.levels), jnp.asarray(0.3), jax.random.key(1)
     items = fitting.on_all_devices(items, devices)
-    compiled = jax.jit(fitting.shared_gradient(scene, render, fit, devices)).lower(*items).compile()
+    compiled = jax.jit(fitting.shared_gradient(scene, render, fit, devices, int(parts))).lower(*items).compile()
     gradient, metrics = compiled(*items)
     reductions = sum(" all-reduce(" in line or " all-reduce-start(" in line for line in compiled.as_text().splitlines())
     values = {name: np.asarray(value) for name, value in metrics.items()}

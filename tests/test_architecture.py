@@ -13,6 +13,7 @@ PACKAGE = "sdfrepar"
 ORDER = [
     "records",
     "numerics",
+    "memory",
     "fields",
     "grids",
     "cameras",

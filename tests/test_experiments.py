@@ -1,5 +1,10 @@
 """The launchers, from the command line's point of view, on a scene of a few pixels."""
 
+import os
+import re
+import socket
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +13,7 @@ import trimesh
 
 from experiments import compare, demo_scene, reconstruct
 from experiments.flags import RunError
+from experiments.hosts import HostsConfig
 from experiments.presets import PRESETS
 from sdfrepar import files
 from sdfrepar.fitting import FitConfig
@@ -113,3 +119,47 @@ def test_border_colour_is_the_backgrounds(data):
 
     train, _ = datasets.load(data, datasets.DataConfig())
     np.testing.assert_allclose(reconstruct.border_colour(train), demo_scene.BACKGROUND, atol=0.01)
+
+
+@pytest.mark.slow
+def test_two_hosts_leave_what_one_does(data, tmp_path):
+    """The same command on both; the first writes, the second is silent."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = [
+        *(sys.executable, "-m", "experiments.reconstruct", f"--data={data}", "--fit.steps=4", "--fit.pixels=16"),
+        *("--fit.eikonal_points=8", "--fit.warm_up=1", "--network.sdf_width=16", "--network.radiance_width=16"),
+        *("--mesh_resolution=24", f"--hosts.coordinator=127.0.0.1:{port}", "--hosts.count=2"),
+    ]
+    runs = [
+        subprocess.Popen(
+            [*shared, f"--hosts.index={host}", f"--workdir={tmp_path / str(host)}"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "2"},
+        )
+        for host in range(2)
+    ]
+    said = [run.communicate(timeout=600)[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], "\n".join(said)
+    assert "psnr" in said[0] and "psnr" not in said[1]
+    assert (tmp_path / "0" / "mesh.ply").is_file() and not (tmp_path / "1").exists()
+
+
+def test_hosts_that_do_not_add_up_are_refused():
+    with pytest.raises(ValueError, match=r"hosts\.index is 2 and hosts\.count 2"):
+        HostsConfig(coordinator="a:1", count=2, index=2)
+    with pytest.raises(ValueError, match="without a coordinator"):
+        HostsConfig(count=2)
+
+
+def test_a_small_memory_makes_more_parts_and_the_same_metrics(data, run, tmp_path, capsys):
+    """Less than the whole step takes: its first line of metrics is the same to round-off."""
+    whole, _ = run
+    reconstruct.reconstruct(replace(TINY, memory_gb=1e-4), data, tmp_path)
+    assert re.search(r"a step takes .* GB, in [248] parts", capsys.readouterr().out)
+    one, other = (files.read_json_lines(folder / "metrics.jsonl")[0] for folder in (whole, tmp_path))
+    assert other["loss"] == pytest.approx(one["loss"], rel=1e-4)
+    assert other["gradient_norm"] == pytest.approx(one["gradient_norm"], rel=1e-3)

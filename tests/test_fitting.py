@@ -119,8 +119,8 @@ def test_preferred_pixels_keep_the_mean():
     from_axis = jnp.linalg.norm(centre - 16.0, axis=1)
     drawn = fitting.Batch(camera, centre, width, jnp.repeat(from_axis[:, None], 3, axis=1), jnp.ones(1024))
     approach = fitting.approach_pixels(sphere.scene, RENDER, sphere.params, drawn)
-    config = FitConfig(pixels=256, candidates=4, preference=8.0)
-    choose = jax.jit(lambda key: fitting.prefer_silhouettes(RENDER, config, approach.near, key=key))
+    config = FitConfig(pixels=256, candidates=4, preference=8.0, silhouettes=0.6)
+    choose = jax.jit(lambda key: fitting.prefer_silhouettes(config, approach.near, key=key))
     batches = [choose(key) for key in jax.random.split(jax.random.key(0), 20)]
     distances = [np.asarray(from_axis)[kept] for kept, _ in batches]
     weights = np.stack([weight for _, weight in batches])
@@ -128,8 +128,8 @@ def test_preferred_pixels_keep_the_mean():
     near = np.abs(np.asarray(from_axis) - outline) < 0.5
     share = np.mean([np.abs(distance - outline) < 0.5 for distance in distances])
     assert share > 1.5 * near.mean()
-    # Pixels that are preferred weigh less than 1; they fill the band's buffer, here 0.6 of the batch, and no more.
-    assert np.mean(weights < 1) == pytest.approx(RENDER.gradient.band_share, abs=0.03)
+    # Pixels that are preferred weigh less than 1; they make up the share of the batch that is asked for, and no more.
+    assert np.mean(weights < 1) == pytest.approx(config.silhouettes, abs=0.03)
     assert np.mean(weights * distances) == pytest.approx(float(from_axis.mean()), rel=0.02)
     assert np.mean(weights) == pytest.approx(1.0, rel=0.02)
 

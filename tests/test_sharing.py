@@ -15,9 +15,11 @@ from sdfrepar.fitting import FitConfig
 SCRIPT = Path(__file__).parent / "sharing.py"
 
 
-def start(out: Path, devices: int, *distributed: str, local: int | None = None) -> subprocess.Popen[str]:
+def start(
+    out: Path, devices: int, *distributed: str, parts: int = 1, local: int | None = None
+) -> subprocess.Popen[str]:
     environment = {**os.environ, "JAX_NUM_CPU_DEVICES": str(local or devices), "JAX_PLATFORMS": "cpu"}
-    command = [sys.executable, str(SCRIPT), str(out), str(devices), *distributed]
+    command = [sys.executable, str(SCRIPT), str(out), str(devices), str(parts), *distributed]
     return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
@@ -45,6 +47,15 @@ def test_eight_devices_do_what_one_does(alone, tmp_path):
     """Loss, gradient and measurements to 1e-6, with exactly one all-reduce in the compiled program."""
     out = tmp_path / "eight.npz"
     finish(start(out, 8))
+    several = dict(np.load(out))
+    agree(alone, several)
+    assert several["reductions"] == 1
+
+
+def test_parts_do_what_the_whole_does(alone, tmp_path):
+    """Two devices, each doing its share in four parts, one after the other."""
+    out = tmp_path / "parts.npz"
+    finish(start(out, 2, parts=4))
     several = dict(np.load(out))
     agree(alone, several)
     assert several["reductions"] == 1

@@ -28,10 +28,11 @@ def configured(method, band=2.0, **gradient) -> RenderConfig:
 
 
 def traced(scene, config, params, camera, u):
-    """K cameras, film positions u (K, 2) and widths, and what the marches of their rays leave behind."""
+    """K cameras, film positions u (K, 2) and widths, what their marches leave behind, and that all are wanted."""
     rays = jax.vmap(raygen.ray_through, in_axes=(None, 0))(jax.lax.stop_gradient(camera), u)
     cameras = jax.tree.map(lambda c: jnp.broadcast_to(c, (len(u), *c.shape)), camera)
-    return cameras, u, jnp.ones_like(u[:, 0]), *trace_rays(scene.distance, config, params, rays)
+    width, everyone = jnp.ones_like(u[:, 0]), jnp.ones(len(u), bool)
+    return cameras, u, width, *trace_rays(scene.distance, config, params, rays), everyone
 
 
 def warps(scene, config, params, camera, u, form=silhouettes):
@@ -44,7 +45,7 @@ def warps(scene, config, params, camera, u, form=silhouettes):
 def grazing_positions(camera, params, count=24) -> jax.Array:
     """Film positions around the silhouettes, on either side."""
     u = jax.random.uniform(jax.random.key(3), (400, 2), maxval=32.0).astype(camera.position.dtype)
-    *_, trails = traced(SCENE, configured("grazing"), params, camera, u)
+    *_, trails, _ = traced(SCENE, configured("grazing"), params, camera, u)
     return u[jnp.argsort(trails.measure)[:count]]
 
 

@@ -17,7 +17,7 @@ from sdfrepar.fitting.batches import (
     prefer_silhouettes,
 )
 from sdfrepar.fitting.config import FitConfig
-from sdfrepar.fitting.objective import choose_batch, eikonal_points, objective, objective_of_batch
+from sdfrepar.fitting.objective import choose_batch, eikonal_points, objective_of_batch
 from sdfrepar.fitting.step import FitState, make_optimiser, make_step, on_all_devices, shared_gradient, start
 
 __all__ = [
@@ -33,7 +33,6 @@ __all__ = [
     "gather_pixels",
     "make_optimiser",
     "make_step",
-    "objective",
     "objective_of_batch",
     "on_all_devices",
     "prefer_silhouettes",

@@ -97,17 +97,14 @@ def approach_pixels(scene: Scene, config: RenderConfig, params: Any, drawn: Batc
     return Approach(cones.clear, cones.measure < config.gradient.band, cones.queries)
 
 
-def prefer_silhouettes(
-    render_config: RenderConfig, config: FitConfig, near: jax.Array, *, key: jax.Array
-) -> tuple[jax.Array, jax.Array]:
+def prefer_silhouettes(config: FitConfig, near: jax.Array, *, key: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Which candidates are kept: those near the silhouettes of the present shape more often, with less weight.
 
     Few pixels see a silhouette, and they carry the shape; one ray through the centre of each candidate tells. They are
-    preferred as far as the band's buffer has room for them. Candidates are resampled systematically in proportion to
-    their preference, so that the weighted loss keeps its mean.
+    preferred until they make up `config.silhouettes` of the batch. Candidates are resampled systematically in
+    proportion to their preference, so that the weighted loss keeps its mean.
 
     Args:
-        render_config: whose band they are to fill.
         config: how much they are preferred, and how many pixels are kept.
         near: (C,) bool, whether a silhouette is near.
         key: random key.
@@ -116,8 +113,8 @@ def prefer_silhouettes(
         Indices (P,) among the candidates, and the weights (P,) of their losses, 1 on average.
     """
     odds = jnp.maximum(jnp.mean(near), 1e-6) / jnp.maximum(1.0 - jnp.mean(near), 1e-6)
-    room = render_config.gradient.band_share / max(1.0 - render_config.gradient.band_share, 1e-6)
-    preference = jnp.where(near, jnp.clip(room / odds, 1.0, config.preference), 1.0)
+    wanted = config.silhouettes / (1.0 - config.silhouettes)
+    preference = jnp.where(near, jnp.clip(wanted / odds, 1.0, config.preference), 1.0)
     share = jnp.cumsum(preference) / jnp.sum(preference)
     ticks = (jnp.arange(config.pixels) + jax.random.uniform(key)) / config.pixels
     kept = jnp.minimum(jnp.searchsorted(share, ticks), share.shape[0] - 1)

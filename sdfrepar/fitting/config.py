@@ -14,6 +14,8 @@ class FitConfig:
     """Of this many pixels, drawn evenly, one is kept; silhouettes are preferred. 1 keeps all."""
     preference: float = 8.0
     """How many times likelier, at most, a pixel near a silhouette is kept than another; its loss weighs less."""
+    silhouettes: float = 0.25
+    """Share of the kept pixels that are to be near silhouettes, as far as the preference reaches."""
     levels: int = 8
     """Levels of the image pyramid at most; the coarsest keeps 8 pixels a side."""
     descent: float = 0.4
@@ -42,3 +44,5 @@ class FitConfig:
         for name in ("steps", "pixels", "levels", "eikonal_points"):
             if getattr(self, name) < 1:
                 raise ValueError(f"fit.{name} is {getattr(self, name)}; it must be at least 1.")
+        if not 0 <= self.silhouettes < 1:
+            raise ValueError(f"fit.silhouettes is {self.silhouettes}; it is a share of the pixels, in [0, 1).")

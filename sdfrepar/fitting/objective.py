@@ -13,25 +13,6 @@ from sdfrepar.records import Status
 from sdfrepar.rendering import RenderConfig, Scene, render_pixels
 
 
-def objective(
-    scene: Scene,
-    render_config: RenderConfig,
-    config: FitConfig,
-    params: Any,
-    pixels: Pixels,
-    progress: jax.Array,
-    *,
-    key: jax.Array,
-    share: Share = WHOLE,
-) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """A device's share of the loss on one random batch, and of its measurements: they sum to those of the batch."""
-    batch_key, render_key, point_key = jax.random.split(key, 3)
-    batch, approach = choose_batch(scene, render_config, config, params, pixels, progress, key=batch_key, share=share)
-    return objective_of_batch(
-        scene, render_config, config, params, batch, approach, keys=(render_key, point_key), share=share
-    )
-
-
 def choose_batch(
     scene: Scene,
     render_config: RenderConfig,
@@ -49,7 +30,7 @@ def choose_batch(
     approach = share.gather(approach_pixels(scene, render_config, params, share.of(drawn)))
     if config.candidates == 1:
         return share.of(drawn), share.of(approach)
-    kept, weight = prefer_silhouettes(render_config, config, approach.near, key=choice_key)
+    kept, weight = prefer_silhouettes(config, approach.near, key=choice_key)
     kept, weight = share.of((kept, weight))
     batch, chosen = jax.tree.map(lambda leaf: leaf[kept], (drawn, approach))
     # The pixels that were not kept cost as much: each of the kept stands for its share of all.
@@ -65,17 +46,28 @@ def objective_of_batch(
     batch: Batch,
     approach: Approach,
     *,
-    keys: tuple[jax.Array, jax.Array],
+    key: jax.Array,
     share: Share = WHOLE,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """`objective` of pixels that are chosen already."""
-    render_key, point_key = keys
+    """A share of the loss on one batch, and of its measurements: the shares sum to those of the batch.
+
+    Args:
+        scene: what is fitted.
+        render_config: how it is rendered.
+        config: how it is fitted.
+        params: parameters of the scene.
+        batch: the pixels of this share.
+        approach: to them.
+        key: random key, the same for all shares.
+        share: which one this is.
+    """
+    render_key, point_key = jax.random.split(key)
     of_each = share.of(jax.random.split(render_key, config.pixels))
     # The photograph itself is the control variate: a guess of the pixel that no sample of ours has touched.
     rendered, samples, statistics = render_pixels(
         scene, render_config, params, batch.camera, batch.centre, batch.width, batch.colour, approach.start, key=of_each
     )
-    points = share.of(eikonal_points(config, share.gather(_some(config, samples.point, share)), key=point_key))
+    points = eikonal_points(config, _some(config, samples.point, share), key=point_key, share=share)
     terms = {
         "photometric": losses.photometric(rendered, batch.colour, batch.weight),
         "eikonal": losses.eikonal(scene.distance, params, points),
@@ -92,14 +84,24 @@ def objective_of_batch(
     return loss / share.count, {**metrics, "hits": jnp.sum(samples.status == Status.HIT).astype(loss.dtype)}
 
 
-def eikonal_points(config: FitConfig, near: jax.Array, *, key: jax.Array) -> jax.Array:
-    """Points (2 M, 3) for the eikonal term: M in the unit ball, evenly, and the ends of M rays, jittered a little."""
+def eikonal_points(config: FitConfig, near: jax.Array, *, key: jax.Array, share: Share = WHOLE) -> jax.Array:
+    """A share of the points for the eikonal term: M in the unit ball, evenly, and the ends of rays, jittered a little.
+
+    Args:
+        config: says how many points in the ball.
+        near: (N, 3) the ends of this share's rays.
+        key: random key, the same for all shares.
+        share: which one this is.
+
+    Returns:
+        (M / count + N, 3), in the unit ball.
+    """
     direction_key, radius_key, jitter_key = jax.random.split(key, 3)
     shape = (config.eikonal_points, 3)
     direction = jax.random.normal(direction_key, shape)
     radius = jax.random.uniform(radius_key, shape[:1]) ** (1.0 / 3.0)
-    ball = direction / jnp.linalg.norm(direction, axis=1, keepdims=True) * radius[:, None]
-    ends = near + 0.05 * jax.random.normal(jitter_key, near.shape)
+    ball = share.of(direction / jnp.linalg.norm(direction, axis=1, keepdims=True) * radius[:, None])
+    ends = near + 0.05 * share.of(jax.random.normal(jitter_key, (share.count * near.shape[0], 3)))
     length = jnp.linalg.norm(ends, axis=1, keepdims=True)
     return jnp.concatenate([ball, ends / jnp.maximum(length, 1.0)])
 

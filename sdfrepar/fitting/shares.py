@@ -15,6 +15,10 @@ class Share(NamedTuple):
     index: jax.Array | int
     count: int
 
+    def part(self, index: jax.Array | int, count: int) -> "Share":
+        """One of the equal parts of this share."""
+        return Share(self.index * count + index, self.count * count)
+
     def of(self, batch: Tree) -> Tree:
         """This device's part of a batch that all devices know."""
         if self.count == 1:

@@ -14,7 +14,7 @@ from jax.flatten_util import ravel_pytree
 from sdfrepar import losses
 from sdfrepar.fitting.batches import Pixels
 from sdfrepar.fitting.config import FitConfig
-from sdfrepar.fitting.objective import objective
+from sdfrepar.fitting.objective import choose_batch, objective_of_batch
 from sdfrepar.fitting.shares import AXIS, Share
 from sdfrepar.rendering import RenderConfig, Scene
 
@@ -77,7 +77,11 @@ def start(config: FitConfig, params: Any, devices: Sequence[Any] | None = None) 
 
 
 def make_step(
-    scene: Scene, render_config: RenderConfig, config: FitConfig, devices: Sequence[Any] | None = None
+    scene: Scene,
+    render_config: RenderConfig,
+    config: FitConfig,
+    devices: Sequence[Any] | None = None,
+    parts: int = 1,
 ) -> Callable[[FitState, Pixels, jax.Array], tuple[FitState, dict[str, jax.Array]]]:
     """One jitted step (state, pixels, key) -> (state, metrics). The batch depends on the key and the step alone.
 
@@ -85,14 +89,16 @@ def make_step(
         scene: what is fitted.
         render_config: how it is rendered.
         config: how it is fitted.
-        devices: which share the pixels of a step; all that are visible if not given. Their number must divide
-            `config.pixels` and `config.eikonal_points`.
+        devices: which share the pixels of a step; all that are visible if not given.
+        parts: equal parts, one after the other, in which a device does its share: memory falls with their number, and
+            the gradient stays what it was while the band's buffer has room in each. Their number times that of the
+            devices must divide `config.pixels` and `config.eikonal_points`.
 
     Raises:
-        ValueError: the number of devices does not divide the batch.
+        ValueError: the devices and parts do not divide the batch.
     """
     optimiser = make_optimiser(config)
-    gradient_of = shared_gradient(scene, render_config, config, devices)
+    gradient_of = shared_gradient(scene, render_config, config, devices, parts)
 
     everywhere = jax.NamedSharding(_mesh(devices), jax.P())
 
@@ -116,29 +122,38 @@ def make_step(
 
 
 def shared_gradient(
-    scene: Scene, render_config: RenderConfig, config: FitConfig, devices: Sequence[Any] | None = None
+    scene: Scene,
+    render_config: RenderConfig,
+    config: FitConfig,
+    devices: Sequence[Any] | None = None,
+    parts: int = 1,
 ) -> Callable[[Any, Pixels, jax.Array, jax.Array], tuple[Any, dict[str, jax.Array]]]:
     """(params, pixels, progress, key) -> (gradient of the loss, metrics), each device doing its share of the pixels.
 
-    Every device marches until its own rays are done, and one all-reduce adds up gradients and metrics.
+    Every device marches until its own rays are done, part after part, and one all-reduce adds up gradients and metrics.
     """
     devices = jax.devices() if devices is None else devices
     count = len(devices)
-    if config.pixels % count or config.eikonal_points % count:
+    if config.pixels % (count * parts) or config.eikonal_points % (count * parts):
         raise ValueError(
             f"fit.pixels is {config.pixels} and fit.eikonal_points {config.eikonal_points}, which {count} devices "
-            f"cannot share evenly; make both multiples of {count}, or let fewer devices be seen."
+            f"cannot share evenly in {parts} parts each; make both multiples of {count * parts}, or let fewer devices "
+            "be seen."
         )
 
     def of_a_share(
         params: Any, pixels: Pixels, progress: jax.Array, key: jax.Array
     ) -> tuple[Any, dict[str, jax.Array]]:
         share = Share(jax.lax.axis_index(AXIS) if count > 1 else 0, count)
+        batch_key, loss_key = jax.random.split(key)
+        chosen = choose_batch(scene, render_config, config, params, pixels, progress, key=batch_key, share=share)
 
-        def loss(params: Any) -> tuple[jax.Array, dict[str, jax.Array]]:
-            return objective(scene, render_config, config, params, pixels, progress, key=key, share=share)
+        def of_a_part(index: jax.Array | int) -> tuple[Any, dict[str, jax.Array]]:
+            loss = partial(objective_of_batch, scene, render_config, config)
+            own = Share(index, parts).of(chosen)
+            return jax.grad(loss, has_aux=True)(params, *own, key=loss_key, share=share.part(index, parts))
 
-        summands, unravel = ravel_pytree(jax.grad(loss, has_aux=True)(params))
+        summands, unravel = ravel_pytree(_sum_of(of_a_part, parts))
         gradient, metrics = unravel(jax.lax.psum(summands, AXIS))
         metrics["psnr"] = losses.psnr_of(metrics.pop("squared_error"))
         return gradient, metrics
@@ -146,6 +161,18 @@ def shared_gradient(
     # Everything that goes in and comes out is the same on all devices. Without the check of replication a gradient
     # is that of the device's own loss, and the sum over devices stands where it is read above.
     return jax.shard_map(of_a_share, mesh=_mesh(devices), in_specs=jax.P(), out_specs=jax.P(), check_vma=False)
+
+
+def _sum_of(work: Callable[[jax.Array | int], Any], count: int) -> Any:
+    """Σ_i work(i), one after the other."""
+    if count == 1:
+        return work(0)
+
+    def one_more(total: Any, index: jax.Array) -> tuple[Any, None]:
+        return jax.tree.map(jnp.add, total, work(index)), None
+
+    nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(lambda: work(jnp.asarray(0))))
+    return jax.lax.scan(one_more, nothing, jnp.arange(count))[0]
 
 
 def _mesh(devices: Sequence[Any] | None) -> jax.sharding.Mesh:

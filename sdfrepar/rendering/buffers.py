@@ -160,6 +160,30 @@ def skipping(work: Callable[..., Any], wanted: jax.Array, items: tuple[Any, ...]
     )
 
 
+def in_chunks(work: Callable[..., Any], items: tuple[Any, ...], chunk: int) -> Any:
+    """Results of `work` for all the items, at most so many at a time.
+
+    Args:
+        work: (*items) -> pytree, for a whole chunk of items.
+        items: arguments of `work`, leading axis S.
+        chunk: items at a time; items that were done before fill up the last chunk.
+
+    Returns:
+        The results, leading axis S.
+
+    Gradient: that of `work`; what a chunk needs in reverse, it computes again.
+    """
+    size = jax.tree.leaves(items)[0].shape[0]
+    chunks = -(-size // chunk)
+    if chunks == 1:
+        return work(*items)
+    per_chunk = -(-size // chunks)
+    padded = jax.tree.map(lambda x: jnp.resize(x, (chunks, per_chunk, *x.shape[1:])), items)
+    again = jax.checkpoint(work)
+    done = jax.lax.map(lambda part: again(*part), padded)
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:size], done)
+
+
 def _wanted_first(wanted: jax.Array) -> jax.Array:
     """Indices (S,) that hold the wanted entries first, else in their order: a partition, cheaper than sorting."""
     before = jnp.cumsum(wanted)

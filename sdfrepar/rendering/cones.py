@@ -11,6 +11,7 @@ from sdfrepar import imaging, tracing
 from sdfrepar.fields import Distance
 from sdfrepar.numerics import safe_divide
 from sdfrepar.records import Camera, Ray
+from sdfrepar.rendering import buffers
 from sdfrepar.rendering.config import RenderConfig
 from sdfrepar.rendering.rays import of_a_round, rays_through, repeated
 from sdfrepar.warping import grazing_measure
@@ -96,8 +97,6 @@ def starts_of_cells(
         rays = rays_through(repeated(camera, len(centre)), centre, jnp.ones(len(centre)))
         return clear_starts(distance, config, params, rays, math.sqrt(0.5)).clear
 
-    chunks = -(-len(centres) // config.chunk)
-    padded = jnp.resize(centres, (chunks, -(-len(centres) // chunks), 2))
-    table = jax.lax.map(one_chunk, padded).reshape(-1)
+    table = buffers.in_chunks(one_chunk, (centres,), config.chunk)
     column, row = jnp.clip(jnp.floor(u).astype(jnp.int32) + wide, 0, jnp.array(shape[::-1])[None] - 1).T
     return table[row * shape[1] + column]

@@ -38,8 +38,9 @@ class GradientConfig:
     finite_difference: central differences of the picture, for few parameters."""
     band: float = 2.0
     """Samples further from every silhouette than this are left alone, pixels; `inf` follows every sample."""
-    band_share: float = 0.25
-    """Room for the samples near silhouettes, as a share of all; beyond it a random subset stands for the rest."""
+    band_share: float = 0.5
+    """Room for the samples near silhouettes, as a share of all; beyond it a random subset stands for the rest. Room
+    that is not needed costs memory, and hardly any time."""
     step: float = 0.002
     """Step of the finite difference, in the units of the parameter; a tenth of a pixel of motion is a good one."""
     velocity: VelocityConfig = field(default_factory=VelocityConfig)

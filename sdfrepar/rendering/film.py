@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from sdfrepar import imaging
 from sdfrepar.records import Camera, Sample
+from sdfrepar.rendering import buffers
 from sdfrepar.rendering.cones import starts_of_cells
 from sdfrepar.rendering.config import RenderConfig, Scene
 from sdfrepar.rendering.differences import differentiated
@@ -56,22 +57,15 @@ def render_film(
 def _sample_in_chunks(
     scene: Scene, config: RenderConfig, params: Any, camera: Camera, u: jax.Array, *, key: jax.Array
 ) -> Sample:
-    """Samples at all of u (S, 2), `config.chunk` at a time; what a chunk needs in reverse, it computes again."""
+    """Samples at all of u (S, 2), `config.chunk` at a time."""
 
-    def one_chunk(params: Any, camera: Camera, u: jax.Array, start: jax.Array | None, key: jax.Array) -> Sample:
+    def one_chunk(index: jax.Array, u: jax.Array, start: jax.Array | None) -> Sample:
         size = u.shape[0]
-        return sample_film(scene, config, params, repeated(camera, size), u, jnp.ones(size), start, key=key)[0]
+        own_key = jax.random.fold_in(key, index[0])
+        return sample_film(scene, config, params, repeated(camera, size), u, jnp.ones(size), start, key=own_key)[0]
 
-    size = u.shape[0]
-    chunks = -(-size // config.chunk)
     start = starts_of_cells(scene.distance, config, params, camera, u)
-    if chunks == 1:
-        return one_chunk(params, camera, u, start, key)
-    per_chunk = -(-size // chunks)
-    padded = jax.tree.map(lambda x: jnp.resize(x, (chunks, per_chunk, *x.shape[1:])), (u, start))
-    again = jax.checkpoint(one_chunk)
-    samples = jax.lax.map(lambda part: again(params, camera, *part), (*padded, jax.random.split(key, chunks)))
-    return jax.tree.map(lambda s: s.reshape(-1, *s.shape[2:])[:size], samples)
+    return buffers.in_chunks(one_chunk, (jnp.arange(u.shape[0]), u, start), config.chunk)
 
 
 def pilot(scene: Scene, config: RenderConfig, params: Any, camera: Camera, *, key: jax.Array) -> jax.Array:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from sdfrepar import cameras, imaging, raygen, shading
 from sdfrepar.records import Camera, Hit, Image, Status
+from sdfrepar.rendering import buffers
 from sdfrepar.rendering.cones import starts_of_cells
 from sdfrepar.rendering.config import RenderConfig, Scene
 from sdfrepar.rendering.rays import repeated, starting_at, trace_rays
@@ -34,19 +35,13 @@ def render_image(scene: Scene, config: RenderConfig, params: Any, camera: Camera
 
     start = starts_of_cells(scene.distance, config, params, camera, u)
 
-    def one_chunk(part: tuple[jax.Array, jax.Array | None]) -> Image:
-        u, start = part
+    def one_chunk(u: jax.Array, start: jax.Array | None) -> Image:
         rays = starting_at(jax.vmap(raygen.ray_through, in_axes=(None, 0))(camera, u), start)
         hits, _ = trace_rays(scene.distance, config, params, rays)
         light = radiance(scene, params, repeated(camera, len(u)), u, hits)
         return jax.vmap(partial(_observe, scene, params, camera))(u, hits, light)
 
-    chunks = -(-u.shape[0] // config.chunk)
-    per_chunk = config.chunk if chunks > 1 else u.shape[0]
-    padded = jax.tree.map(lambda x: jnp.resize(x, (chunks, per_chunk, *x.shape[1:])), (u, start))
-    film = jax.lax.map(one_chunk, padded)
-    film = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[: u.shape[0]], film)
-    return _box_pixels(film, height, width, side)
+    return _box_pixels(buffers.in_chunks(one_chunk, (u, start), config.chunk), height, width, side)
 
 
 def _observe(scene: Scene, params: Any, camera: Camera, u: jax.Array, hit: Hit, light: jax.Array) -> Image:

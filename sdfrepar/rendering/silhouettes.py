@@ -19,7 +19,7 @@ _DEPTH = 1.25
 
 # Room for the rays that are looked into below their hits, and for the approaches that are searched, as shares of all;
 # what does not fit takes another round.
-_ROUND = 0.25
+_ROUND = 0.125
 
 
 def warp_band(
@@ -38,7 +38,7 @@ def warp_band(
     When there are more of them than the buffer holds, a random subset stands for all.
     """
     work = partial(warps, scene, config, params)
-    return buffers.stand_for(work, in_band, config.gradient.band_share, (camera, u, width, *traced), key)
+    return buffers.stand_for(work, in_band, config.gradient.band_share, (camera, u, width, *traced, in_band), key)
 
 
 def relax_band(
@@ -67,14 +67,19 @@ def warps(
     width: jax.Array,
     hits: Hit,
     trails: warping.Trail,
+    wanted: jax.Array,
 ) -> Warp:
-    """V and div V of K samples by the chosen method, limited to the band; arguments from `camera` on have K rows."""
+    """V and div V of K samples by the chosen method, limited to the band; arguments from `camera` on have K rows.
+
+    Only the wanted ones cost work, as many rounds of it as there are; the others' results need not be right.
+    """
     still_params, still_camera = jax.lax.stop_gradient((params, camera))
-    found, moved = closest_approaches(scene, config, still_params, still_camera, u, width, hits, trails)
-    points_of = partial(points, scene, config, still_params)
-    c = jax.vmap(lambda camera, *of_u: warping.coefficients(partial(points_of, camera), *of_u))(
-        still_camera, u, found, moved
-    )
+    found, moved = closest_approaches(scene, config, still_params, still_camera, u, width, hits, trails, wanted)
+
+    def coefficients(camera: Camera, *of_u: Any) -> warping.Coefficients:
+        return warping.coefficients(partial(points, scene, config, still_params, camera), *of_u)
+
+    c = buffers.for_the_wanted(coefficients, wanted, _ROUND, (still_camera, u, found, moved))
     count, each = c.t.shape
     attach = partial(warping.attach, scene.distance, point_at, params)
     spread = jax.tree.map(lambda x: jnp.repeat(x, each, axis=0), (camera, u))
@@ -108,6 +113,7 @@ def closest_approaches(
     width: jax.Array,
     hits: Hit,
     trails: warping.Trail,
+    wanted: jax.Array,
 ) -> tuple[warping.Approaches, warping.Approaches]:
     """The closest approaches of K rays, (K, J), and their derivatives in u, (K, 2, J).
 
@@ -116,9 +122,10 @@ def closest_approaches(
     grazing = config.gradient.grazing
     rays = rays_through(camera, u, width)
     look = partial(warping.look_beyond, scene.distance, _DEPTH * grazing.length, params)
-    lows = buffers.for_the_wanted(look, hits.status == Status.HIT, _ROUND, (rays, hits, trails), trails.lows)
+    look_into = wanted & (hits.status == Status.HIT)
+    lows = buffers.for_the_wanted(look, look_into, _ROUND, (rays, hits, trails), trails.lows)
     bands_per_length = 1.0 / (config.gradient.band * jax.vmap(lambda ray: ray.footprint)(rays))
-    wanted = jax.vmap(warping.may_be_followed)(lows, bands_per_length)
+    followed = wanted[:, None] & jax.vmap(warping.may_be_followed)(lows, bands_per_length)
 
     def one(camera: Camera, u: jax.Array, low: warping.Lows, scale: jax.Array) -> tuple[Any, Any]:
         t = warping.search(scene.distance, grazing, params, raygen.ray_through(camera, u), low)
@@ -126,12 +133,12 @@ def closest_approaches(
 
     none = warping.Approaches.none()
     otherwise = none, jax.tree.map(lambda x: jnp.zeros((2, *x.shape), x.dtype), none)
-    count, room = wanted.shape
+    count, room = followed.shape
     items = jax.tree.map(lambda x: jnp.repeat(x, room, axis=0), (camera, u, bands_per_length))
     camera, u, scale = items
     low = jax.tree.map(lambda x: x.reshape(-1, 3), lows)
     blank = jax.tree.map(lambda x: jnp.broadcast_to(x, (count * room, *x.shape)).astype(u.dtype), otherwise)
-    found, moved = buffers.for_the_wanted(one, wanted.reshape(-1), _ROUND, (camera, u, low, scale), blank)
+    found, moved = buffers.for_the_wanted(one, followed.reshape(-1), _ROUND, (camera, u, low, scale), blank)
     found = jax.tree.map(lambda x: x.reshape(count, room, *x.shape[1:]), found)
     moved = jax.tree.map(lambda x: x.reshape(count, room, *x.shape[1:]).swapaxes(1, 2), moved)
     return found, moved

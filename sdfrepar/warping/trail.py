@@ -19,7 +19,7 @@ from sdfrepar.records import Hit, Ray
 BAND_RADIUS = 0.5
 
 # At how many points behind a hit the field is looked at.
-_BEYOND = 24
+_BEYOND = 16
 
 
 class Lows(NamedTuple):
