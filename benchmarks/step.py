@@ -13,9 +13,9 @@ pyramid. Writes runs/benchmarks/step-PRESET.json beside the table; keep the latt
 """
 
 import argparse
-import contextlib
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -80,14 +80,16 @@ def _ways(config: ReconstructConfig, with_nested: bool) -> Iterator[tuple[str, R
     def by(method: Any, **changes: Any) -> RenderConfig:
         return replace(config.render, gradient=replace(config.render.gradient, method=method, **changes))
 
-    yield "interior", by("interior"), contextlib.nullcontext
+    yield "interior", by("interior"), nullcontext
     if with_nested:
         yield "velocity, as published", nested.published(by("velocity", band_share=1.0)), nested.publishing
     for warp in WARPS:
         if with_nested:
             yield f"{warp}, nested", by(warp, band_share=1.0), nested.nesting
         yield f"{warp}, linear", by(warp, band_share=1.0), nested.following_all
-        yield f"{warp}, band-limited", by(warp), contextlib.nullcontext
+        yield f"{warp}, band-limited", by(warp), nullcontext
+    for precision in ("tensorfloat32", "bfloat16"):
+        yield f"{WARPS[-1]}, cones in {precision}", replace(by(WARPS[-1]), far_precision=precision), nullcontext
 
 
 def _compile(
@@ -103,6 +105,8 @@ def _compile(
         batch, approach = fitting.choose_batch(
             scene, config.render, config.fit, params, pixels, jnp.asarray(0.5), key=key
         )
+        if render.far_precision != config.render.far_precision:
+            approach = fitting.approach_pixels(scene, render, params, batch)
         return fitting.objective_of_batch(scene, render, config.fit, params, batch, approach, key=key)
 
     with within():

@@ -5,10 +5,11 @@
     plain       sphere tracing, every ray marched for 24 steps beside every other, the undecided then settled
     rounds      unfinished rays are gathered in smaller and smaller buffers
     relaxed     steps as long as touching spheres allow
-    cones       the samples of a pixel start where the cone around them all ends: what is used
+    cones       the samples of a pixel start where the cone around them all ends: what is used; in float32, and with
+                the cones in bfloat16
 
-An evaluation counts where it is made: also for a ray that was done, but marched along in a full batch. Writes
-runs/benchmarks/trace.json beside the table; keep the latter in benchmarks/RESULTS.md.
+An evaluation counts where it is made: also for a ray that was done, but marched along in a full batch; one with its
+derivatives counts once. Writes runs/benchmarks/trace.json beside the table; keep the latter in benchmarks/RESULTS.md.
 """
 
 import time
@@ -28,14 +29,13 @@ from experiments.reconstruct import border_colour
 from sdfrepar import datasets, fitting, imaging, networks, raygen
 from sdfrepar.imaging import FilmConfig
 from sdfrepar.records import Camera
-from sdfrepar.rendering import RenderConfig, Scene, render_image, trace_rays
+from sdfrepar.rendering import RenderConfig, Scene, buffers, render_image, trace_rays
 from sdfrepar.rendering.cones import starts_of_cells
 from sdfrepar.rendering.rays import starting_at
 
 CONFIG = PRESETS["quick"]
 DATA, PARAMS = results.FOLDER / "demo", results.FOLDER / "half_way.npz"
 REPETITIONS = 5
-COUNTED = 32  # pixels a side of the picture whose evaluations are counted, one by one
 HEADER = ("tracing", "evaluations a sample", "of plain", "seconds", "largest difference", "rms difference")
 
 
@@ -69,13 +69,13 @@ def ways() -> dict[str, RenderConfig]:
     used = replace(CONFIG.render, film=FilmConfig(samples_per_side=4))
     everything = replace(used.trace, max_steps=24, relaxation=0.0)
     no_cones = replace(used.gradient, band=float("inf"))
-    whole = {"unfinished_share": 1.0, "undecided_share": 1.0}
     rounds = replace(used, gradient=no_cones, trace=replace(used.trace, relaxation=0.0))
     return {
-        "plain": replace(used, gradient=no_cones, trace=everything, first_steps=24, **whole),
+        "plain": replace(used, gradient=no_cones, trace=everything, first_steps=24),
         "rounds": rounds,
         "relaxed": replace(rounds, trace=used.trace),
         "cones": used,
+        "cones, bfloat16": replace(used, far_precision="bfloat16"),
     }
 
 
@@ -101,31 +101,33 @@ def half_way(scene: Scene) -> tuple[Any, Camera]:
 
 
 def evaluations(scene: Scene, render: RenderConfig, params: Any, camera: Camera) -> float:
-    """Evaluations of the field a sample, counted as they are made, in a small picture of the same view."""
-    shrink = COUNTED / camera.resolution[1]
-    small = replace(
-        camera, focal=shrink * camera.focal, principal=shrink * camera.principal, resolution=(COUNTED, COUNTED)
-    )
+    """Evaluations of the field a sample, counted as they are made."""
     made = 0
 
-    def note(_: Any) -> None:
+    def note(x: np.ndarray) -> np.ndarray:
         nonlocal made
-        made += 1
+        made += x.size // 3
+        return np.zeros(x.shape[:-1], x.dtype)
 
     def counted(params: Any, x: jax.Array) -> jax.Array:
-        jax.debug.callback(note, x[0])
-        return scene.distance(params, x)
+        nothing = jax.pure_callback(
+            note, jax.ShapeDtypeStruct((), x.dtype), jax.lax.stop_gradient(x), vmap_method="broadcast_all"
+        )
+        return scene.distance(params, x) + nothing
 
-    def trace(params: Any) -> Any:
-        side = render.film.samples_per_side
-        u = (imaging.corners(COUNTED * side, COUNTED * side) + 0.5) / side
-        rays = jax.vmap(raygen.ray_through, in_axes=(None, 0))(small, u)
-        start = starts_of_cells(counted, render, params, small, u)
-        return trace_rays(counted, render, params, starting_at(rays, start))[0].status
+    side, (height, width) = render.film.samples_per_side, camera.resolution
+    u = (imaging.corners(height * side, width * side) + 0.5) / side
+
+    def trace(params: Any) -> jax.Array:
+        def one_chunk(u: jax.Array, start: jax.Array | None) -> jax.Array:
+            rays = jax.vmap(raygen.ray_through, in_axes=(None, 0))(camera, u)
+            return trace_rays(counted, render, params, starting_at(rays, start))[0].status
+
+        start = starts_of_cells(counted, render, params, camera, u)
+        return buffers.in_chunks(one_chunk, (u, start), render.chunk)
 
     jax.block_until_ready(jax.jit(trace)(params))
-    jax.effects_barrier()
-    return made / (COUNTED**2 * render.film.inside)
+    return made / len(u)
 
 
 def seconds(run: Callable[[], Any]) -> float:

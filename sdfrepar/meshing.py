@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sdfrepar.precision import in_float32
+
 if TYPE_CHECKING:
     import trimesh
 
@@ -179,11 +181,13 @@ class _Cut:
 
 
 @partial(jax.jit, static_argnames="distance")
+@in_float32
 def _values(distance: Distance, params: Any, points: jax.Array) -> jax.Array:
     return jax.vmap(distance, (None, 0))(params, points)
 
 
 @partial(jax.jit, static_argnames="distance")
+@in_float32
 def _gradients(distance: Distance, params: Any, points: jax.Array) -> jax.Array:
     return jax.vmap(jax.grad(distance, argnums=1), (None, 0))(params, points)
 

@@ -15,6 +15,7 @@ ORDER = [
     "numerics",
     "memory",
     "fields",
+    "precision",
     "grids",
     "cameras",
     "raygen",

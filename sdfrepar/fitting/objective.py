@@ -9,10 +9,12 @@ from sdfrepar import losses
 from sdfrepar.fitting.batches import Approach, Batch, Pixels, approach_pixels, draw_pixels, prefer_silhouettes
 from sdfrepar.fitting.config import FitConfig
 from sdfrepar.fitting.shares import WHOLE, Share
+from sdfrepar.precision import in_float32
 from sdfrepar.records import Status
 from sdfrepar.rendering import RenderConfig, Scene, render_pixels
 
 
+@in_float32
 def choose_batch(
     scene: Scene,
     render_config: RenderConfig,
@@ -38,6 +40,7 @@ def choose_batch(
     return batch._replace(weight=weight), chosen._replace(queries=spent)
 
 
+@in_float32
 def objective_of_batch(
     scene: Scene,
     render_config: RenderConfig,

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from sdfrepar import imaging, tracing
 from sdfrepar.fields import Distance
 from sdfrepar.numerics import safe_divide
+from sdfrepar.precision import MARGIN, rounded
 from sdfrepar.records import Camera, Ray
 from sdfrepar.rendering import buffers
 from sdfrepar.rendering.config import RenderConfig
@@ -37,12 +38,12 @@ def cone_init(ray: Ray) -> Cone:
     return Cone(clear=ray.near, open=ray.far > ray.near, measure=infinite, t=ray.near, f=infinite, queries=jnp.int32(0))
 
 
-def cone_step(pixels: float) -> Callable[[Cone, Ray, jax.Array, jax.Array, jax.Array], Cone]:
-    """Observer of a march: the cone of so many pixels' radius around the ray, as far as it is free."""
+def cone_step(pixels: float, margin: float = 0.0) -> Callable[[Cone, Ray, jax.Array, jax.Array, jax.Array], Cone]:
+    """Observer of a march: the cone of so many pixels' radius, and a margin (scene units), as far as it is free."""
 
     def step(cone: Cone, ray: Ray, index: jax.Array, t: jax.Array, f: jax.Array) -> Cone:
         first = ~jnp.isfinite(cone.f)
-        radius = pixels * ray.footprint * t
+        radius = pixels * ray.footprint * t + margin
         # The spheres around two points of the march meet in a circle of this radius around the ray.
         apart = t - cone.t
         before = jnp.where(first, 0.0, cone.f)
@@ -75,8 +76,11 @@ def clear_starts(distance: Distance, config: RenderConfig, params: Any, rays: Ra
     Gradient: none.
     """
     params, rays = jax.lax.stop_gradient((params, rays))
-    observer = tracing.Observer(cone_init, cone_step(2.0 * (reach + config.gradient.band)))
-    return jax.vmap(lambda ray: tracing.trace(distance, of_a_round(config), params, ray, observer)[1])(rays)
+    far = rounded(distance, config.far_precision)
+    observer = tracing.Observer(
+        cone_init, cone_step(2.0 * (reach + config.gradient.band), MARGIN[config.far_precision])
+    )
+    return jax.vmap(lambda ray: tracing.trace(far, of_a_round(config), params, ray, observer)[1])(rays)
 
 
 def starts_of_cells(

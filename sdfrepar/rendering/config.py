@@ -8,6 +8,7 @@ import jax
 
 from sdfrepar.fields import Distance
 from sdfrepar.imaging import FilmConfig
+from sdfrepar.precision import Precision
 from sdfrepar.tracing import TraceConfig
 from sdfrepar.warping import DistanceConfig, GrazingConfig, RelaxedConfig, VelocityConfig
 
@@ -76,5 +77,8 @@ class RenderConfig:
     """Room for the rays that march on, as a share of all; what does not fit takes another round."""
     undecided_share: float = 0.015625
     """Room for the rays that are settled by refinement, as a share of all."""
+    far_precision: Precision = "float32"
+    """Precision of the marches that clear the space before a pixel's samples. They keep as far from the surface as this
+    needs, and all that is seen or differentiated is float32."""
     chunk: int = 16384
     """Rays at a time in whole pictures."""

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from sdfrepar import imaging
+from sdfrepar.precision import in_float32
 from sdfrepar.records import Camera, Sample
 from sdfrepar.rendering import buffers
 from sdfrepar.rendering.cones import starts_of_cells
@@ -15,6 +16,7 @@ from sdfrepar.rendering.rays import repeated
 from sdfrepar.rendering.samples import light_of_film, sample_film
 
 
+@in_float32
 def render_film(
     scene: Scene,
     config: RenderConfig,

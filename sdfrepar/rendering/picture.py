@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from sdfrepar import cameras, imaging, raygen, shading
+from sdfrepar.precision import in_float32
 from sdfrepar.records import Camera, Hit, Image, Status
 from sdfrepar.rendering import buffers
 from sdfrepar.rendering.cones import starts_of_cells
@@ -15,6 +16,7 @@ from sdfrepar.rendering.rays import repeated, starting_at, trace_rays
 from sdfrepar.rendering.samples import radiance
 
 
+@in_float32
 def render_image(scene: Scene, config: RenderConfig, params: Any, camera: Camera) -> Image:
     """A whole picture of box pixels, with opacity, depth and normals. Without derivatives.
 

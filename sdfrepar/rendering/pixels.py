@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from sdfrepar import imaging
+from sdfrepar.precision import in_float32
 from sdfrepar.records import Camera, Sample
 from sdfrepar.rendering.config import RenderConfig, Scene
 from sdfrepar.rendering.differences import differentiated
@@ -15,6 +16,7 @@ from sdfrepar.rendering.samples import light_of_film, sample_film
 _PILOTS_PER_SIDE = 2
 
 
+@in_float32
 def render_pixels(
     scene: Scene,
     config: RenderConfig,
