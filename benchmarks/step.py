@@ -51,8 +51,8 @@ def main() -> None:
 
 def measure(config: ReconstructConfig, repetitions: int, *, with_nested: bool = True) -> list[dict[str, Any]]:
     """A row for every way, `interior` first."""
-    compiled = {name: _compile(config, render, within) for name, render, within in _ways(config, with_nested)}
-    seconds = _interleaved({name: run for name, (run, _) in compiled.items()}, repetitions)
+    compiled = {name: compile_gradient(config, render, within) for name, render, within in _ways(config, with_nested)}
+    seconds = interleaved({name: run for name, (run, _) in compiled.items()}, repetitions)
     rows, exact = [], {}
     for name, (run, memory) in compiled.items():
         gradient, metrics = run()
@@ -92,7 +92,7 @@ def _ways(config: ReconstructConfig, with_nested: bool) -> Iterator[tuple[str, R
         yield f"{WARPS[-1]}, cones in {precision}", replace(by(WARPS[-1]), far_precision=precision), nullcontext
 
 
-def _compile(
+def compile_gradient(
     config: ReconstructConfig, render: RenderConfig, within: Callable[[], Any]
 ) -> tuple[Callable[[], Any], int]:
     """A call that returns the gradient of the objective and its metrics; and the temporary memory it takes, bytes."""
@@ -114,7 +114,7 @@ def _compile(
     return lambda: compiled(params), compiled.memory_analysis().temp_size_in_bytes
 
 
-def _interleaved(runs: dict[str, Callable[[], Any]], repetitions: int) -> dict[str, list[float]]:
+def interleaved(runs: dict[str, Callable[[], Any]], repetitions: int) -> dict[str, list[float]]:
     """Seconds of each run, in turns, so that a busy machine is busy for all; after one that does not count."""
     seconds = {name: [] for name in runs}
     for repetition in range(repetitions + 1):
