@@ -19,7 +19,7 @@ _DEPTH = 1.25
 
 # Room for the rays that are looked into below their hits, and for the approaches that are searched, as shares of all;
 # what does not fit takes another round.
-_ROUND = 0.125
+_ROUND = 0.25
 
 
 def warp_band(
