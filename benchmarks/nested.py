@@ -91,8 +91,5 @@ def published(config: RenderConfig) -> RenderConfig:
 
 def _all(work: Callable[..., Any], wanted: jax.Array, items: tuple[Any, ...]) -> Any:
     """As `buffers.skipping`, without skipping."""
-
-    def one(wanted: jax.Array, item: tuple[Any, ...]) -> Any:
-        return jax.tree.map(lambda x: jnp.where(wanted, x, jnp.zeros_like(x)), work(*item))
-
-    return jax.vmap(one)(wanted, items)
+    done = jax.vmap(work)(*items)
+    return buffers.where_wanted(wanted, done, jax.tree.map(jnp.zeros_like, done))

@@ -25,7 +25,7 @@ import numpy as np
 
 from benchmarks import nested, results
 from experiments.presets import PRESETS, ReconstructConfig
-from sdfrepar import cameras, fitting, networks
+from sdfrepar import cameras, fitting, memory, networks
 from sdfrepar.records import Views
 from sdfrepar.rendering import RenderConfig
 
@@ -54,7 +54,7 @@ def measure(config: ReconstructConfig, repetitions: int, *, with_nested: bool = 
     compiled = {name: compile_gradient(config, render, within) for name, render, within in _ways(config, with_nested)}
     seconds = interleaved({name: run for name, (run, _) in compiled.items()}, repetitions)
     rows, exact = [], {}
-    for name, (run, memory) in compiled.items():
+    for name, (run, taken) in compiled.items():
         gradient, metrics = run()
         flat = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(gradient)])
         warp, _, way = name.partition(", ")
@@ -65,7 +65,7 @@ def measure(config: ReconstructConfig, repetitions: int, *, with_nested: bool = 
             {
                 "gradient": name,
                 "seconds": seconds[name],
-                "memory_bytes": memory,
+                "memory_bytes": taken,
                 "queries_per_sample": float(metrics["queries"]),
                 "band_fill": float(metrics["band_fill"]),
                 "difference": None if reference is None else _relative(flat, reference),
@@ -111,7 +111,7 @@ def compile_gradient(
 
     with within():
         compiled = jax.jit(jax.grad(loss, has_aux=True)).lower(params).compile()
-    return lambda: compiled(params), compiled.memory_analysis().temp_size_in_bytes
+    return lambda: compiled(params), memory.temporary_bytes(compiled)
 
 
 def interleaved(runs: dict[str, Callable[[], Any]], repetitions: int) -> dict[str, list[float]]:

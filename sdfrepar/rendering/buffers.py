@@ -79,10 +79,6 @@ def in_rounds(
         items: pytree, leading axis S.
         state: likewise.
     """
-
-    def take_where(wanted: jax.Array, new: Any, old: Any) -> Any:
-        return jax.tree.map(lambda new, old: jnp.where(wanted, new, old), new, old)
-
     size = jax.tree.leaves(items)[0].shape[0]
     room = capacity(share, size)
 
@@ -96,7 +92,7 @@ def in_rounds(
         chosen = _wanted_first(still)[:room]
         some_items, old = jax.tree.map(lambda x: x[chosen], (items, state))
         # Others fill up the last buffer, and stay as they are.
-        new = jax.vmap(take_where)(still[chosen], jax.vmap(work)(some_items, old), old)
+        new = where_wanted(still[chosen], jax.vmap(work)(some_items, old), old)
         return done + 1, jax.tree.map(lambda whole, part: whole.at[chosen].set(part), state, new)
 
     return jax.lax.while_loop(unsettled, one_round, (jnp.zeros((), jnp.int32), state))[1]
@@ -149,9 +145,7 @@ def skipping(work: Callable[..., Any], wanted: jax.Array, items: tuple[Any, ...]
     def one_part(part: tuple[jax.Array, tuple[Any, ...]]) -> Any:
         wanted, items = part
         done = jax.lax.cond(jnp.any(wanted), lambda: jax.vmap(work)(*items), lambda: nothing)
-        return jax.vmap(lambda wanted, one: jax.tree.map(lambda x: jnp.where(wanted, x, jnp.zeros_like(x)), one))(
-            wanted, done
-        )
+        return where_wanted(wanted, done, nothing)
 
     # In reverse a part is computed again: to keep what it needs would fill the memory of all parts, skipped or not.
     done = jax.lax.map(jax.checkpoint(one_part), (sorted_wanted, sorted_items))
@@ -182,6 +176,15 @@ def in_chunks(work: Callable[..., Any], items: tuple[Any, ...], chunk: int) -> A
     again = jax.checkpoint(work)
     done = jax.lax.map(lambda part: again(*part), padded)
     return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:size], done)
+
+
+def where_wanted(wanted: jax.Array, new: Any, old: Any) -> Any:
+    """The new results of the wanted items (S,) and the old ones of the others; pytrees of leading axis S."""
+
+    def one(wanted: jax.Array, new: Any, old: Any) -> Any:
+        return jax.tree.map(lambda new, old: jnp.where(wanted, new, old), new, old)
+
+    return jax.vmap(one)(wanted, new, old)
 
 
 def _wanted_first(wanted: jax.Array) -> jax.Array:

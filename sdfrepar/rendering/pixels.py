@@ -52,10 +52,8 @@ def render_pixels(
     """
     pixels = centre.shape[0]
     of_each = key if key.ndim else jax.random.split(key, pixels)
-    film_keys, (band_key, pilot_key) = (
-        jax.vmap(partial(jax.random.fold_in, data=0))(of_each),
-        jax.random.split(of_each[0]),
-    )
+    film_keys = jax.vmap(partial(jax.random.fold_in, data=0))(of_each)
+    band_key, pilot_key = jax.random.split(of_each[0])
     place = partial(imaging.pixel_positions, config.film)
     u = jax.vmap(place)(film_keys, centre, width)
     if not config.film.control_variate:

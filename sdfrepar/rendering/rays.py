@@ -1,7 +1,6 @@
 """Tracing many rays: all of them at first, then the unfinished, then the undecided, in ever smaller buffers."""
 
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import jax
@@ -14,8 +13,7 @@ from sdfrepar.rendering import buffers
 from sdfrepar.rendering.config import RenderConfig
 
 # Rounds after which rays are left as they are. A round takes what is still unfinished, and as much of it as fits.
-_MARCHING_ROUNDS = 64
-_SETTLING_ROUNDS = 64
+_ROUNDS = 64
 
 
 def rays_through(camera: Camera, u: jax.Array, width: jax.Array) -> Ray:
@@ -63,11 +61,9 @@ def trace_rays(distance: Distance, config: RenderConfig, params: Any, rays: Ray)
     def undecided(state: tuple[Hit, Any]) -> jax.Array:
         return state[0].status == Status.UNDECIDED
 
-    first = partial(tracing.trace, distance, some_steps, params, observer=observer)
-    state = jax.vmap(lambda ray: first(ray))(rays)
-    state = buffers.in_rounds(march_on, unfinished, config.unfinished_share, _MARCHING_ROUNDS, rays, state)
-    state = buffers.in_rounds(settle, undecided, config.undecided_share, _SETTLING_ROUNDS, rays, state)
-    return state
+    state = jax.vmap(lambda ray: tracing.trace(distance, some_steps, params, ray, observer))(rays)
+    state = buffers.in_rounds(march_on, unfinished, config.unfinished_share, _ROUNDS, rays, state)
+    return buffers.in_rounds(settle, undecided, config.undecided_share, _ROUNDS, rays, state)
 
 
 def march(distance: Distance, config: RenderConfig, params: Any, camera: Camera, u: jax.Array) -> warping.Path:
