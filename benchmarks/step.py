@@ -107,7 +107,7 @@ def compile_gradient(
         )
         if render.far_precision != config.render.far_precision:
             approach = fitting.approach_pixels(scene, render, params, batch)
-        return fitting.objective_of_batch(scene, render, config.fit, params, batch, approach, key=key)
+        return fitting.objective_of_batch(scene, render, config.fit, params, batch, approach, jnp.asarray(0.5), key=key)
 
     with within():
         compiled = jax.jit(jax.grad(loss, has_aux=True)).lower(params).compile()

@@ -117,8 +117,8 @@ def neural(resolution: int) -> Subject:
     scene = _before_grey(networks.scene(config).distance, lambda x: jnp.full(3, 0.8))
     params = _half_fitted(scene.distance, {"sdf": network["sdf"]})
     direction = jax.tree.map(jnp.zeros_like, params)
-    bias = direction["sdf"]["params"]["distance"]["bias"]
-    direction["sdf"]["params"]["distance"]["bias"] = jnp.ones_like(bias)
+    bias = direction["sdf"]["network"]["distance"]["bias"]
+    direction["sdf"]["network"]["distance"]["bias"] = jnp.ones_like(bias)
     return Subject(
         title="network, in its last bias",
         scene=scene,
@@ -172,7 +172,7 @@ def _before_grey(distance: fields.Distance, albedo: Callable[[jax.Array], jax.Ar
     def radiance(params: Any, x: jax.Array, normal: jax.Array, direction: jax.Array) -> jax.Array:
         return shading.lambert(albedo(x), normal, jnp.asarray(_LIGHT, x.dtype), _AMBIENT)
 
-    return Scene(distance=distance, radiance=radiance, background=lambda params, direction: jnp.full(3, _GREY))
+    return Scene(distance=distance, radiance=radiance, background=lambda params, origin, direction: jnp.full(3, _GREY))
 
 
 def _camera(position: tuple[float, float, float], resolution: int) -> Camera:

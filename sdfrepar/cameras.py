@@ -63,6 +63,39 @@ def depth_of(camera: Camera, direction: jax.Array, distance: jax.Array) -> jax.A
     return distance * (camera.rotation[:, 2] @ direction)
 
 
+def moved(camera: Camera, motion: jax.Array) -> Camera:
+    """The camera after a rigid motion about the origin of the scene.
+
+    About the scene's origin, not about the camera, so that turning (which shows the object from another side) and
+    shifting (which moves it in the picture) are apart, and each can be found without the other.
+
+    Args:
+        camera: one camera.
+        motion: (6,) a rotation vector, radians, then a translation, scene units; scene frame.
+
+    Gradient: naive, at no motion too.
+    """
+    turn = rotation_by(motion[:3])
+    return camera.replace(rotation=turn @ camera.rotation, position=turn @ camera.position + motion[3:])
+
+
+def rotation_by(vector: jax.Array) -> jax.Array:
+    """The rotation (3, 3) about a vector (3,) by its length, radians: Rodrigues' formula.
+
+    Gradient: naive, and finite at zero.
+    """
+    square = vector @ vector
+    small = square < 1e-6
+    angle = jnp.sqrt(jnp.where(small, 1.0, square))
+    # Below a milliradian the series are exact to the last digit of float32.
+    sine = jnp.where(small, 1.0 - square / 6.0, jnp.sin(angle) / angle)
+    cosine = jnp.where(small, 0.5 - square / 24.0, (1.0 - jnp.cos(angle)) / angle**2)
+    x, y, z = vector
+    zero = jnp.zeros_like(x)
+    cross = jnp.stack([jnp.stack([zero, -z, y]), jnp.stack([z, zero, -x]), jnp.stack([-y, x, zero])])
+    return jnp.eye(3, dtype=vector.dtype) + sine * cross + cosine * (cross @ cross)
+
+
 def _normalised(v: jax.Array) -> jax.Array:
     """`v` over its length; for vectors that cannot vanish."""
     return v / jnp.sqrt(v @ v)

@@ -266,7 +266,7 @@ def matt(distance: Distance) -> Scene:
     def radiance(params: Any, x: jax.Array, normal: jax.Array, direction: jax.Array) -> jax.Array:
         return jnp.full(3, 0.2 + 0.8 * jnp.maximum(normal @ light, 0.0))
 
-    return Scene(distance=distance, radiance=radiance, background=lambda params, direction: jnp.zeros(3))
+    return Scene(distance=distance, radiance=radiance, background=lambda params, origin, direction: jnp.zeros(3))
 
 
 def _moved(theta: Any, motion: Any, s: jax.Array) -> Any:

@@ -28,6 +28,29 @@ def eikonal(distance: Distance, params: Any, points: jax.Array) -> jax.Array:
     return jnp.mean((lengths - 1.0) ** 2)
 
 
+def mask(least: jax.Array, covered: jax.Array, sharpness: jax.Array, weight: jax.Array) -> jax.Array:
+    """Weighted mean cross entropy between masks and the logistic silhouettes σ(-α min f) [I20 eq. 7].
+
+    Args:
+        least: (P,) the least value of the field along each pixel's ray, scene units.
+        covered: (P,) bool, whether the mask has the object there.
+        sharpness: () α, per scene unit.
+        weight: (P,) of each pixel.
+    """
+    logits = -sharpness * least
+    return jnp.mean(weight * jax.nn.softplus(jnp.where(covered, -logits, logits)))
+
+
+def smoothness(distance: Distance, params: Any, points: jax.Array, way: jax.Array) -> jax.Array:
+    """Mean squared change of ∂f/∂x from points (N, 3) to others a short way (N, 3) off, scene units: of curvature."""
+
+    def change(x: jax.Array, way: jax.Array) -> jax.Array:
+        difference = gradient(distance, params, x + way) - gradient(distance, params, x)
+        return jnp.sum(difference**2)
+
+    return jnp.mean(jax.vmap(change)(points, way))
+
+
 def squared_error(rendered: jax.Array, target: jax.Array) -> jax.Array:
     """Mean squared difference of pixels (P, 3), linear, compared in sRGB, whose range is 1."""
     error = jnp.clip(srgb_from_linear(rendered), 0.0, 1.0) - srgb_from_linear(target)

@@ -25,7 +25,7 @@ def white_on_black(distance: Distance) -> Scene:
     return Scene(
         distance=distance,
         radiance=lambda params, x, normal, direction: jnp.ones(3),
-        background=lambda params, direction: jnp.zeros(3),
+        background=lambda params, origin, direction: jnp.zeros(3),
     )
 
 
@@ -36,7 +36,7 @@ def shaded(distance: Distance) -> Scene:
         albedo = 0.6 + 0.4 * jnp.sin(7 * x[0]) * jnp.sin(5 * x[1] + 2) * jnp.sin(6 * x[2])
         return shading.lambert(jnp.full(3, albedo), normal, LIGHT, ambient=0.2)
 
-    return Scene(distance=distance, radiance=radiance, background=lambda params, direction: jnp.full(3, 0.1))
+    return Scene(distance=distance, radiance=radiance, background=lambda params, origin, direction: jnp.full(3, 0.1))
 
 
 def camera_at(position: tuple[float, float, float], resolution: tuple[int, int], field_of_view: float = 0.7) -> Camera:
@@ -210,7 +210,7 @@ def network() -> Row:
     config = networks.NetworkConfig(sdf_width=32, sdf_depth=3, sdf_skip=2, features=8, radiance_width=16)
     params = networks.initialise(config, jnp.full(3, 0.2), key=jax.random.key(2))
     motion = jax.tree.map(jnp.zeros_like, params)
-    motion["sdf"]["params"]["distance"]["bias"] = -jnp.ones(1)
+    motion["sdf"]["network"]["distance"]["bias"] = -jnp.ones(1)
     neural = networks.scene(config)
     matt = shaded(neural.distance)
     camera = camera_at((1.2, 1.6, -2.0), (12, 12))
@@ -244,7 +244,7 @@ def lit() -> Row:
     scene = Scene(
         distance=lambda params, x: fields.torus(params["torus"], x),
         radiance=radiance,
-        background=lambda params, direction: params["background"],
+        background=lambda params, origin, direction: params["background"],
     )
     motion = towards(params, light=jnp.array([1.0, 0.0, 0.5]), albedo=-0.5 * jnp.ones(3), background=jnp.ones(3))
     return Row(scene=scene, params=params, direction=motion)

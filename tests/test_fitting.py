@@ -117,7 +117,9 @@ def test_preferred_pixels_keep_the_mean():
     sphere = scenes.SphereImage(side=32)
     camera, centre, width = scenes.every_pixel(sphere.camera)
     from_axis = jnp.linalg.norm(centre - 16.0, axis=1)
-    drawn = fitting.Batch(camera, centre, width, jnp.repeat(from_axis[:, None], 3, axis=1), jnp.ones(1024))
+    drawn = fitting.Batch(
+        jnp.zeros(1024, int), camera, centre, width, jnp.repeat(from_axis[:, None], 3, axis=1), None, jnp.ones(1024)
+    )
     approach = fitting.approach_pixels(sphere.scene, RENDER, sphere.params, drawn)
     config = FitConfig(pixels=256, candidates=4, preference=8.0, silhouettes=0.6)
     choose = jax.jit(lambda key: fitting.prefer_silhouettes(config, approach.near, key=key))

@@ -120,7 +120,7 @@ def test_a_wide_network_starts_as_a_sphere():
 
 
 def test_octaves_enter_with_weight_zero(params):
-    layers = params["sdf"]["params"]
+    layers = params["sdf"]["network"]
     first, again = np.asarray(layers["hidden_0"]["kernel"]), np.asarray(layers["hidden_2"]["kernel"])
     encoded = 3 * (1 + 2 * CONFIG.sdf_octaves)
     assert first.shape[0] == encoded and again.shape[0] == CONFIG.sdf_width + encoded
@@ -130,7 +130,7 @@ def test_octaves_enter_with_weight_zero(params):
 
 def test_the_first_field_is_the_same_without_octaves(params, distance):
     plain = copy.deepcopy(params)
-    layers, encoded = plain["sdf"]["params"], 6 * CONFIG.sdf_octaves
+    layers, encoded = plain["sdf"]["network"], 6 * CONFIG.sdf_octaves
     for name in ("hidden_0", "hidden_2"):
         layers[name]["kernel"] = layers[name]["kernel"][:-encoded]
     without = networks.scene(NetworkConfig(sdf_octaves=0)).distance
@@ -139,10 +139,10 @@ def test_the_first_field_is_the_same_without_octaves(params, distance):
 
 
 def test_a_key_decides_the_weights(many_params):
-    kernel = np.asarray(many_params["sdf"]["params"]["hidden_1"]["kernel"])
+    kernel = np.asarray(many_params["sdf"]["network"]["hidden_1"]["kernel"])
     assert np.all(kernel[0] != kernel[1])
     np.testing.assert_array_equal(
-        initialised(CONFIG, 24, impl="threefry2x32")["sdf"]["params"]["hidden_1"]["kernel"], kernel
+        initialised(CONFIG, 24, impl="threefry2x32")["sdf"]["network"]["hidden_1"]["kernel"], kernel
     )
 
 

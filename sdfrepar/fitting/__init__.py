@@ -2,7 +2,9 @@
 
 config      the settings
 batches     which pixels a step looks at
-objective   what it makes of them
+views       what is fitted of each picture: its pose, its exposure
+masks       silhouettes from masks, the baseline's
+objective   what a step makes of its pixels
 shares      how devices divide them
 step        one step of the optimiser
 """
@@ -19,6 +21,7 @@ from sdfrepar.fitting.batches import (
 from sdfrepar.fitting.config import FitConfig
 from sdfrepar.fitting.objective import choose_batch, eikonal_points, objective_of_batch
 from sdfrepar.fitting.step import FitState, make_optimiser, make_step, on_all_devices, shared_gradient, start
+from sdfrepar.fitting.views import exposed, of_views, seen_from
 
 __all__ = [
     "Approach",
@@ -30,12 +33,15 @@ __all__ = [
     "choose_batch",
     "draw_pixels",
     "eikonal_points",
+    "exposed",
     "gather_pixels",
     "make_optimiser",
     "make_step",
     "objective_of_batch",
+    "of_views",
     "on_all_devices",
     "prefer_silhouettes",
+    "seen_from",
     "shared_gradient",
     "start",
 ]

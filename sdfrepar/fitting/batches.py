@@ -4,10 +4,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
 from sdfrepar import imaging
 from sdfrepar.fitting.config import FitConfig
+from sdfrepar.fitting.views import seen_from
 from sdfrepar.records import Camera, Views
 from sdfrepar.rendering import RenderConfig, Scene, clear_starts, rays_through
 
@@ -17,6 +19,7 @@ class Pixels:
     """All pixels of all levels of all views, as a camera with a tent filter would see them."""
 
     colour: jax.Array  # (T, 3) linear; level by level, view by view, row by row
+    mask: jax.Array | None  # (T,) share of the pixel that the object covers, where the data know it
     first: jax.Array  # (L,) int32 index of the level's first pixel
     rows: jax.Array  # (L,) int32
     columns: jax.Array  # (L,) int32
@@ -32,12 +35,11 @@ def gather_pixels(views: Views, levels: int) -> Pixels:
     """
     height, width = views.images.shape[1:3]
     levels = max(1, min(levels, (min(height, width) // 8).bit_length()))
-    per_view = [[imaging.tent_from_box(level) for level in imaging.pyramid(image, levels)] for image in views.images]
-    shapes = [level.shape[:2] for level in per_view[0]]
+    shapes = [(height >> level, width >> level) for level in range(levels)]
     sizes = [len(views) * rows * columns for rows, columns in shapes]
-    colour = [view[level].reshape(-1, 3) for level in range(levels) for view in per_view]
     return Pixels(
-        colour=jnp.concatenate(colour).astype(jnp.float32),
+        colour=_all_levels(views.images, levels),
+        mask=None if views.masks is None else _all_levels(views.masks[..., None], levels)[:, 0],
         first=jnp.cumsum(jnp.array([0, *sizes[:-1]])),
         rows=jnp.array([rows for rows, _ in shapes]),
         columns=jnp.array([columns for _, columns in shapes]),
@@ -45,13 +47,23 @@ def gather_pixels(views: Views, levels: int) -> Pixels:
     )
 
 
+def _all_levels(images: np.ndarray, levels: int) -> jax.Array:
+    """The pixels (T, C) of all levels of pictures (N, H, W, C), as a tent sees them."""
+    per_view = [[imaging.tent_from_box(level) for level in imaging.pyramid(image, levels)] for image in images]
+    channels = images.shape[-1]
+    flat = [view[level].reshape(-1, channels) for level in range(levels) for view in per_view]
+    return jnp.concatenate(flat).astype(jnp.float32)
+
+
 class Batch(NamedTuple):
     """Pixels to look at in one step; leading axis P."""
 
-    camera: Camera
+    view: jax.Array  # (P,) int32, the picture
+    camera: Camera  # as the data give it
     centre: jax.Array  # (P, 2) pixels of the full-resolution image
     width: jax.Array  # (P,) likewise
     colour: jax.Array  # (P, 3) linear
+    mask: jax.Array | None  # (P,) share of the pixel that the object covers, where the data know it
     weight: jax.Array  # (P,) of the pixel's loss, 1 on average
 
 
@@ -87,12 +99,13 @@ def draw_pixels(config: FitConfig, pixels: Pixels, progress: jax.Array, *, key: 
     width = 2.0 ** level.astype(jnp.float32)
     centre = width[:, None] * (jnp.stack([in_view % columns, in_view // columns], axis=-1) + 0.5)
     camera = jax.tree.map(lambda c: c[view], pixels.cameras)
-    return Batch(camera, centre, width, pixels.colour[pixels.first[level] + place], jnp.ones(count))
+    colour, mask = jax.tree.map(lambda leaf: leaf[pixels.first[level] + place], (pixels.colour, pixels.mask))
+    return Batch(view, camera, centre, width, colour, mask, jnp.ones(count))
 
 
 def approach_pixels(scene: Scene, config: RenderConfig, params: Any, drawn: Batch) -> Approach:
     """March along the centres of pixels. Detached."""
-    rays = rays_through(drawn.camera, drawn.centre, drawn.width)
+    rays = rays_through(seen_from(params, drawn.camera, drawn.view), drawn.centre, drawn.width)
     cones = clear_starts(scene.distance, config, params, rays, config.film.reach)
     return Approach(cones.clear, cones.measure < config.gradient.band, cones.queries)
 

@@ -1,6 +1,7 @@
 """The settings of an optimisation."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,23 @@ class FitConfig:
     eikonal_weight: float = 0.1
     eikonal_points: int = 512
     """Points in the unit ball for the eikonal term, beside as many near the surface."""
+    smoothness_weight: float = 0.0
+    """Weight of the change of normals over a short way along the surface, at the beginning."""
+    smoothness_fade: float = 0.5
+    """Share of the steps over which that weight falls to zero."""
+    masks: Literal["ignore", "use"] = "ignore"
+    """use: the baseline [I20]. Colours count where mask and surface overlap, and the mask draws the silhouette."""
+    mask_weight: float = 100.0
+    mask_sharpness: float = 50.0
+    """α of [I20 eq. 7] at first; it is doubled five times."""
+    refine_poses: bool = False
+    """Whether the cameras are moved together with the shape."""
+    pose_rate: float = 5e-4
+    """Learning rate of the cameras, radians and scene units."""
+    pose_warm_up: float = 0.1
+    """Share of the steps over which that rate rises from zero, while the shape takes form."""
+    exposure: bool = False
+    """Whether each picture has gains of red, green and blue of its own."""
     average: float = 0.99
     """Decay of the moving average of the parameters, with which pictures and meshes are made."""
 
@@ -44,5 +62,10 @@ class FitConfig:
         for name in ("steps", "pixels", "levels", "eikonal_points"):
             if getattr(self, name) < 1:
                 raise ValueError(f"fit.{name} is {getattr(self, name)}; it must be at least 1.")
+        if not (0 < self.smoothness_fade <= 1 and 0 <= self.pose_warm_up < 1):
+            raise ValueError(
+                f"fit.smoothness_fade is {self.smoothness_fade} and fit.pose_warm_up {self.pose_warm_up}; they are "
+                "shares of the steps, in (0, 1] and [0, 1)."
+            )
         if not 0 <= self.silhouettes < 1:
             raise ValueError(f"fit.silhouettes is {self.silhouettes}; it is a share of the pixels, in [0, 1).")

@@ -1,5 +1,6 @@
 """The objective on one batch of pixels, or on one device's share of it."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -8,10 +9,15 @@ import jax.numpy as jnp
 from sdfrepar import losses
 from sdfrepar.fitting.batches import Approach, Batch, Pixels, approach_pixels, draw_pixels, prefer_silhouettes
 from sdfrepar.fitting.config import FitConfig
+from sdfrepar.fitting.masks import least_value, sharpness
 from sdfrepar.fitting.shares import WHOLE, Share
+from sdfrepar.fitting.views import exposed, seen_from
 from sdfrepar.precision import in_float32
-from sdfrepar.records import Status
+from sdfrepar.records import Camera, Status
 from sdfrepar.rendering import RenderConfig, Scene, render_pixels
+
+Terms = dict[str, tuple[jax.Array | float, jax.Array]]
+"""Weight and value () of each named term of the objective."""
 
 
 @in_float32
@@ -48,6 +54,7 @@ def objective_of_batch(
     params: Any,
     batch: Batch,
     approach: Approach,
+    progress: jax.Array,
     *,
     key: jax.Array,
     share: Share = WHOLE,
@@ -58,33 +65,71 @@ def objective_of_batch(
         scene: what is fitted.
         render_config: how it is rendered.
         config: how it is fitted.
-        params: parameters of the scene.
+        params: parameters of the scene, and of the views where these are fitted.
         batch: the pixels of this share.
         approach: to them.
+        progress: () share of the steps done.
         key: random key, the same for all shares.
         share: which one this is.
     """
-    render_key, point_key = jax.random.split(key)
+    render_key, point_key, mask_key, way_key = jax.random.split(key, 4)
     of_each = share.of(jax.random.split(render_key, config.pixels))
+    camera = seen_from(params, batch.camera, batch.view)
     # The photograph itself is the control variate: a guess of the pixel that no sample of ours has touched.
     rendered, samples, statistics = render_pixels(
-        scene, render_config, params, batch.camera, batch.centre, batch.width, batch.colour, approach.start, key=of_each
+        scene, render_config, params, camera, batch.centre, batch.width, batch.colour, approach.start, key=of_each
     )
-    points = eikonal_points(config, _some(config, samples.point, share), key=point_key, share=share)
-    terms = {
-        "photometric": losses.photometric(rendered, batch.colour, batch.weight),
-        "eikonal": losses.eikonal(scene.distance, params, points),
+    rendered = exposed(params, rendered, batch.view)
+    near = _some(config, samples.point, share)
+    terms: Terms = {
+        "photometric": (1.0, losses.photometric(rendered, batch.colour, batch.weight)),
+        "eikonal": (
+            config.eikonal_weight,
+            losses.eikonal(scene.distance, params, eikonal_points(config, near, key=point_key, share=share)),
+        ),
     }
-    loss = terms["photometric"] + config.eikonal_weight * terms["eikonal"]
+    if config.masks == "use":
+        keys = share.of(jax.random.split(mask_key, config.pixels))
+        terms |= _by_masks(scene, config, params, batch, camera, rendered, samples.status, progress, keys)
+    if config.smoothness_weight:
+        fading = config.smoothness_weight * jnp.maximum(1.0 - progress / config.smoothness_fade, 0.0)
+        way = share.of(_short_way(way_key, share.count * near.shape[0]))
+        terms["smoothness"] = fading, losses.smoothness(scene.distance, params, near, way)
+    loss = sum((weight * term for weight, term in terms.values()), jnp.zeros(()))
     statistics["queries"] += jnp.mean(approach.queries) / samples.status.shape[1]
     means = {
         "loss": loss,
-        **{f"loss/{name}": value for name, value in terms.items()},
+        **{f"loss/{name}": term for name, (_, term) in terms.items()},
         **statistics,
         "squared_error": losses.squared_error(rendered, batch.colour),
     }
     metrics = {name: value / share.count for name, value in means.items()}
     return loss / share.count, {**metrics, "hits": jnp.sum(samples.status == Status.HIT).astype(loss.dtype)}
+
+
+def _by_masks(
+    scene: Scene,
+    config: FitConfig,
+    params: Any,
+    batch: Batch,
+    camera: Camera,
+    rendered: jax.Array,
+    status: jax.Array,
+    progress: jax.Array,
+    keys: jax.Array,
+) -> Terms:
+    """The terms of [I20]: colours where surface and mask overlap, and the mask everywhere else."""
+    if batch.mask is None:
+        raise ValueError("fit.masks is use, but the data set has no masks; expected --fit.masks=ignore.")
+    covered = batch.mask > 0.5
+    overlap = covered & (jnp.mean(status == Status.HIT, axis=1) > 0.5)
+    least = jax.vmap(partial(least_value, scene.distance, params))(camera, batch.centre, key=keys)
+    α = sharpness(config, progress)
+    elsewhere = jnp.where(overlap, 0.0, batch.weight)
+    return {
+        "photometric": (1.0, losses.photometric(rendered, batch.colour, jnp.where(overlap, batch.weight, 0.0))),
+        "mask": (config.mask_weight / α, losses.mask(least, covered, α, elsewhere)),
+    }
 
 
 def eikonal_points(config: FitConfig, near: jax.Array, *, key: jax.Array, share: Share = WHOLE) -> jax.Array:
@@ -114,3 +159,8 @@ def _some(config: FitConfig, points: jax.Array, share: Share) -> jax.Array:
     flat = points.reshape(-1, 3)
     wanted = min(config.eikonal_points // share.count, flat.shape[0])
     return flat[(jnp.arange(wanted) * flat.shape[0]) // wanted]
+
+
+def _short_way(key: jax.Array, count: int) -> jax.Array:
+    """Steps (count, 3) in all directions over which normals are compared, scene units."""
+    return 0.02 * jax.random.normal(key, (count, 3))

@@ -1,6 +1,6 @@
 """One step of the optimiser, on all devices that are visible."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import Any
 
@@ -30,7 +30,10 @@ class FitState:
 
 
 def make_optimiser(config: FitConfig) -> optax.GradientTransformation:
-    """Adam under a cosine decay, on clipped gradients; the field warms up, so that colours come before shape."""
+    """Adam under a cosine decay, on clipped gradients; the field warms up, so that colours come before shape.
+
+    Cameras, where they are refined, warm up for longer: they are right but for a little, and the first shape is not.
+    """
 
     def adam(rate: float, warm_up: int) -> optax.GradientTransformation:
         schedule = optax.warmup_cosine_decay_schedule(
@@ -43,11 +46,14 @@ def make_optimiser(config: FitConfig) -> optax.GradientTransformation:
         return optax.chain(optax.clip_by_global_norm(config.clip), optax.adam(schedule, b2=0.99))
 
     def group(params: Any) -> dict[str, str]:
-        return {name: "shape" if name == "sdf" else "colour" for name in params}
+        return {name: {"sdf": "shape", "poses": "poses"}.get(name, "colour") for name in params}
 
-    return optax.multi_transform(
-        {"shape": adam(config.shape_rate, config.warm_up), "colour": adam(config.colour_rate, 1)}, group
-    )
+    groups: dict[Hashable, optax.GradientTransformation] = {
+        "shape": adam(config.shape_rate, config.warm_up),
+        "colour": adam(config.colour_rate, 1),
+        "poses": adam(config.pose_rate, max(round(config.pose_warm_up * config.steps), 1)),
+    }
+    return optax.multi_transform(groups, group)
 
 
 def on_all_devices(tree: Any, devices: Sequence[Any] | None = None) -> Any:
@@ -146,17 +152,18 @@ def shared_gradient(
     ) -> tuple[Any, dict[str, jax.Array]]:
         share = Share(jax.lax.axis_index(AXIS) if count > 1 else 0, count)
         batch_key, loss_key = jax.random.split(key)
-        chosen = choose_batch(scene, render_config, config, params, pixels, progress, key=batch_key, share=share)
+        prepared, to_params = jax.vjp(scene.prepare, params)
+        chosen = choose_batch(scene, render_config, config, prepared, pixels, progress, key=batch_key, share=share)
 
         def of_a_part(index: jax.Array | int) -> tuple[Any, dict[str, jax.Array]]:
             loss = partial(objective_of_batch, scene, render_config, config)
             own = Share(index, parts).of(chosen)
-            return jax.grad(loss, has_aux=True)(params, *own, key=loss_key, share=share.part(index, parts))
+            return jax.grad(loss, has_aux=True)(prepared, *own, progress, key=loss_key, share=share.part(index, parts))
 
         summands, unravel = ravel_pytree(_sum_of(of_a_part, parts))
         gradient, metrics = unravel(jax.lax.psum(summands, AXIS))
         metrics["psnr"] = losses.psnr_of(metrics.pop("squared_error"))
-        return gradient, metrics
+        return to_params(gradient)[0], metrics
 
     # Everything that goes in and comes out is the same on all devices. Without the check of replication a gradient
     # is that of the device's own loss, and the sum over devices stands where it is read above.

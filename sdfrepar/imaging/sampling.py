@@ -5,7 +5,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-Pattern = Literal["independent", "stratified", "sobol"]
+Pattern = Literal["independent", "stratified", "sobol", "regular"]
 
 
 def square_points(pattern: Pattern, key: jax.Array, per_side: int) -> jax.Array:
@@ -13,21 +13,22 @@ def square_points(pattern: Pattern, key: jax.Array, per_side: int) -> jax.Array:
 
     Args:
         pattern: independent: by chance; stratified: one in each of per_side² cells; sobol: the Sobol sequence under
-            Owen's scrambling, best where per_side is a power of two.
+            Owen's scrambling, best where per_side is a power of two; regular: the middles of the cells, the same for
+            every key, so that the integral is approximated and not met in the mean.
         key: random key.
         per_side: points a side.
     """
     if pattern == "independent":
         return jax.random.uniform(key, (per_side**2, 2))
-    if pattern == "stratified":
+    if pattern in ("stratified", "regular"):
         cells = jnp.stack(jnp.meshgrid(*2 * [jnp.arange(per_side)], indexing="xy"), axis=-1).reshape(-1, 2)
-        return (cells + jax.random.uniform(key, cells.shape)) / per_side
+        return (cells + (0.5 if pattern == "regular" else jax.random.uniform(key, cells.shape))) / per_side
     return scrambled_sobol(key, per_side**2)
 
 
 def line_points(pattern: Pattern, key: jax.Array, count: int) -> jax.Array:
-    """Points (count,) in [0, 1): by chance, or one in each of `count` cells."""
-    jitter = jax.random.uniform(key, (count,))
+    """Points (count,) in [0, 1): by chance, or one in each of `count` cells, or in the middle of each."""
+    jitter = jnp.full((count,), 0.5) if pattern == "regular" else jax.random.uniform(key, (count,))
     return jitter if pattern == "independent" else (jnp.arange(count) + jitter) / count
 
 

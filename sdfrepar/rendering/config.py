@@ -25,8 +25,10 @@ class Scene:
     """(params, x) -> () the signed distance."""
     radiance: Callable[[Any, jax.Array, jax.Array, jax.Array], jax.Array]
     """(params, x, normal, direction) -> (3,) linear radiance leaving x against the ray's direction."""
-    background: Callable[[Any, jax.Array], jax.Array]
-    """(params, direction) -> (3,) linear radiance of a ray that hits nothing."""
+    background: Callable[[Any, jax.Array, jax.Array], jax.Array]
+    """(params, origin, direction) -> (3,) linear radiance of a ray that hits nothing."""
+    prepare: Callable[[Any], Any] = lambda params: params
+    """params as they are optimised -> params as they are fastest to evaluate; the functions above take either."""
 
 
 @dataclass(frozen=True)
@@ -82,3 +84,12 @@ class RenderConfig:
     needs, and all that is seen or differentiated is float32."""
     chunk: int = 16384
     """Rays at a time in whole pictures."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        film = self.film
+        if self.gradient.method in WARPS and not film.kernel.vanishes and not film.edge_samples:
+            raise ValueError(
+                f"film.edge_samples is 0 with film.filter {film.filter} and gradient.method {self.gradient.method}; a "
+                "warp carries light across the edges of such a pixel, so sample them (2), or choose the filter tent."
+            )

@@ -87,7 +87,8 @@ def radiance(scene: Scene, params: Any, camera: Camera, u: jax.Array, hits: Hit)
         return scene.radiance(params, x, shading.normal(scene.distance, params, x), ray.direction)
 
     def background(camera: Camera, u: jax.Array) -> jax.Array:
-        return scene.background(params, raygen.ray_through(camera, u).direction)
+        ray = raygen.ray_through(camera, u)
+        return scene.background(params, ray.origin, ray.direction)
 
     seen = buffers.skipping(surface, is_hit, (camera, u, hits.distance))
     return jnp.where(is_hit[:, None], seen, jax.vmap(background)(camera, u))
