@@ -104,6 +104,7 @@ class Views:
     cameras: Camera  # leading axis N; NumPy leaves
     names: tuple[str, ...] = struct.field(pytree_node=False)
     world_from_scene: np.ndarray  # (4, 4) similarity
+    masks: np.ndarray | None = None  # (N, H, W) float32, share of the pixel that the object covers; None if unknown
 
     def __len__(self) -> int:
         """The number of pictures."""

@@ -115,6 +115,28 @@ def test_nerf_synthetic_lays_code_values_over_the_backdrop(tmp_path):
     assert train.images.shape == (2, HEIGHT, WIDTH, 3)
 
 
+def test_nerf_synthetic_keeps_alpha_as_the_mask(tmp_path):
+    rgba = images_of(2, channels=4)
+    nerf_synthetic.write(tmp_path, "train", rgba, ring(2), ["a", "b"])
+    nerf_synthetic.write(
+        tmp_path, "test", np.concatenate([rgba[..., :3], np.ones_like(rgba[..., :1])], -1), ring(2), ["a", "b"]
+    )
+    train, test = load(tmp_path, WHOLE)
+    assert train.masks.dtype == np.float32
+    assert np.abs(train.masks - rgba[..., 3]).max() <= 1 / 255
+    # Alpha that is 1 everywhere says nothing.
+    assert test.masks is None
+    half, _ = load(tmp_path, DataConfig(downscale=2))
+    np.testing.assert_allclose(half.masks[1, 2, 3], train.masks[1, 4:6, 6:8].mean(), rtol=1e-5)
+
+
+def test_one_picture_without_alpha_leaves_no_masks(tmp_path):
+    write_nerf(tmp_path, splits=("test",))
+    nerf_synthetic.write(tmp_path, "train", images_of(2, channels=4), ring(2), ["a", "b"])
+    files.write_image(tmp_path / "train" / "b.png", images_of(1)[0])
+    assert load(tmp_path, WHOLE)[0].masks is None
+
+
 def test_nerf_synthetic_tolerates_file_paths_with_suffix_and_dots(tmp_path):
     nerf_synthetic.write(tmp_path, "train", images_of(2), ring(2), ["a.5", "b"])
     nerf_synthetic.write(tmp_path, "test", images_of(2), ring(2), ["a", "b"])
@@ -180,6 +202,7 @@ def test_middlebury_projects_as_its_own_formula(tmp_path):
     train, test = load(tmp_path, DataConfig(holdout=(2,)))
     assert train.names == ("d00", "d01", "d03")
     assert test.names == ("d02",)
+    assert train.masks is test.masks is None
     assert np.abs(files.encode_srgb(test.images[0]) - images_of(1, seed=2)[0]).max() <= 1 / 255
     world = np.array([0.3, 0.2, -0.4])
     scene = np.linalg.solve(train.world_from_scene, np.append(world, 1))[:3]
@@ -330,11 +353,12 @@ def test_config_is_hashable():
     assert hash(DataConfig(centre=(0.0, 1.0, 2.0))) == hash(DataConfig(centre=(0.0, 1.0, 2.0)))
 
 
-def test_split_keeps_images_cameras_and_names_together():
-    views = dataclasses.replace(views_of(ring()), images=images_of(4))
+def test_split_keeps_images_cameras_names_and_masks_together():
+    views = dataclasses.replace(views_of(ring()), images=images_of(4), masks=images_of(4, channels=1)[..., 0])
     train, test = posed.split(views, (3, 1, 1))
     assert (train.names, test.names) == (("v0", "v2"), ("v1", "v3"))
     np.testing.assert_array_equal(test.images, views.images[[1, 3]])
+    np.testing.assert_array_equal(test.masks, views.masks[[1, 3]])
     np.testing.assert_array_equal(test.cameras.position, views.cameras.position[[1, 3]])
 
 
@@ -366,7 +390,9 @@ def test_sphere_of_cameras_refuses_parallel_and_outward_cameras():
 
 
 def test_to_unit_sphere_leaves_the_projection_alone():
-    views = normalisation.to_unit_sphere(views_of(ring()), (0.5, 0.2, -0.1), 1.7)
+    masks = images_of(4, channels=1)[..., 0]
+    views = normalisation.to_unit_sphere(dataclasses.replace(views_of(ring()), masks=masks), (0.5, 0.2, -0.1), 1.7)
+    np.testing.assert_array_equal(views.masks, masks)
     twice = normalisation.to_unit_sphere(views, (0.1, 0.0, 0.3), 0.8)
     scene = np.array([0.2, 0.3, -0.2])
     world = (twice.world_from_scene @ np.append(scene, 1))[:3]

@@ -27,7 +27,7 @@ def read(folder: Path, config: DataConfig) -> tuple[Views, Views]:
     """
     path = _camera_file(folder)
     names, intrinsics, rotation, translation = _parse(path)
-    images, resolution = pictures.load_pictures(
+    loaded = pictures.load_pictures(
         [folder / name for name in names], backdrop=config.backdrop, downscale=config.downscale
     )
     cameras = posed.cameras_of(
@@ -37,7 +37,7 @@ def read(folder: Path, config: DataConfig) -> tuple[Views, Views]:
         principal=intrinsics[:, :2, 2] + 0.5,
         rotation=rotation.transpose(0, 2, 1),
         position=-np.einsum("nji,nj->ni", rotation, translation),
-        resolution=resolution,
+        resolution=loaded.size,
     )
     require_sound_cameras(cameras, names)
     centre, radius = config.centre, config.radius
@@ -45,7 +45,7 @@ def read(folder: Path, config: DataConfig) -> tuple[Views, Views]:
         centre, found = sphere_of_cameras(cameras, centre)
         radius = found if radius is None else radius
     views = Views(
-        images=images,
+        images=loaded.images,
         cameras=posed.downscaled(cameras, config.downscale),
         names=tuple(Path(name).stem for name in names),
         world_from_scene=np.eye(4),

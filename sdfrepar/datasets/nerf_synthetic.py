@@ -1,8 +1,9 @@
 """NeRF-synthetic (Blender): `transforms_train.json`, `transforms_test.json` and RGBA pictures.
 
 Poses are camera-to-world with OpenGL axes (x right, y up, looking along -z). One horizontal opening angle serves all
-pictures, pixels are square and the principal point is the middle. Alpha lays the object over the backdrop and is then
-forgotten: it is never a mask. The world frame is kept: scene space is the world unless the config says otherwise.
+pictures, pixels are square and the principal point is the middle. Alpha lays the object over the backdrop and, where
+every picture has it, is kept as the mask. The world frame is kept: scene space is the world unless the config says
+otherwise.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,6 @@ from sdfrepar.datasets.normalisation import to_unit_sphere
 from sdfrepar.records import Camera, Views
 
 _OPENCV_FROM_OPENGL = np.diag([1.0, -1.0, -1.0])
-_PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 _HOLDOUT_EVERY = 8
 
 
@@ -80,7 +80,8 @@ def _read_file(path: Path, config: DataConfig) -> Views:
     angle, frames = _parse(path)
     paths = [_picture_path(path.parent, frame["file_path"]) for frame in frames]
     poses = np.array([frame["transform_matrix"] for frame in frames], np.float64)
-    images, (height, width) = pictures.load_pictures(paths, backdrop=config.backdrop, downscale=config.downscale)
+    loaded = pictures.load_pictures(paths, backdrop=config.backdrop, downscale=config.downscale)
+    height, width = loaded.size
     focal = 0.5 * width / np.tan(0.5 * angle)
     cameras = posed.cameras_of(
         focal=np.full((len(paths), 2), focal),
@@ -90,10 +91,11 @@ def _read_file(path: Path, config: DataConfig) -> Views:
         resolution=(height, width),
     )
     views = Views(
-        images=images,
+        images=loaded.images,
         cameras=posed.downscaled(cameras, config.downscale),
         names=tuple(picture.stem for picture in paths),
         world_from_scene=np.eye(4),
+        masks=loaded.alpha,
     )
     centre = (0.0, 0.0, 0.0) if config.centre is None else config.centre
     return to_unit_sphere(views, centre, 1.0 if config.radius is None else config.radius)
@@ -129,7 +131,7 @@ def _require_frame(path: Path, number: int, frame: Any) -> None:
 def _picture_path(folder: Path, file_path: str) -> Path:
     """The picture of a `file_path`, which by custom, not always, lacks its suffix; a dot alone makes no suffix."""
     path = folder / file_path
-    return path if path.suffix.lower() in _PICTURE_SUFFIXES else path.with_name(path.name + ".png")
+    return path if path.suffix.lower() in pictures.SUFFIXES else path.with_name(path.name + ".png")
 
 
 def _opengl_poses(cameras: Camera) -> np.ndarray:

@@ -59,6 +59,7 @@ def select(views: Views, indices: Sequence[int]) -> Views:
         cameras=jax.tree.map(lambda leaf: leaf[chosen], views.cameras),
         names=tuple(views.names[i] for i in indices),
         world_from_scene=views.world_from_scene,
+        masks=None if views.masks is None else views.masks[chosen],
     )
 
 
