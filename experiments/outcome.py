@@ -34,14 +34,14 @@ class Outcome:
 
     def progress_picture(self, state: FitState) -> None:
         """Write the first held-out view as it looks now."""
-        image = self._image(_here(state.average), 0)
+        image = self._image(self._params(state), 0)
         files.write_image(
             self._workdir / "images" / "progress" / f"step_{int(state.step):06d}.png", self._panels(image, 0)
         )
 
     def write(self, state: FitState, *, seconds: float, seconds_per_step: float) -> dict[str, Any]:
         """Write images/, mesh.ply and metrics.json; returns the metrics."""
-        params = _here(state.average)
+        params = self._params(state)
         views = [self._view(params, index) for index in range(len(self._test))]
         metrics: dict[str, Any] = {name: float(np.mean([view[name] for view in views])) for name in views[0]}
         metrics |= self._shape(params)
@@ -57,6 +57,10 @@ class Outcome:
         shown = {name: round(value, 4) for name, value in metrics.items() if isinstance(value, int | float)}
         print(", ".join(f"{name} {value}" for name, value in shown.items()))
         return metrics
+
+    def _params(self, state: FitState) -> Any:
+        """The averaged params, ready to be evaluated."""
+        return jax.jit(self._scene.prepare)(_here(state.average))
 
     def _view(self, params: Any, index: int) -> dict[str, float]:
         """Render, write and score one held-out view."""

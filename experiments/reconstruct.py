@@ -57,7 +57,8 @@ def reconstruct(config: ReconstructConfig, data: Path, workdir: Path) -> dict[st
 
     key = jax.random.key(config.seed)
     scene = networks.scene(config.network)
-    state = fitting.start(config.fit, networks.initialise(config.network, border_colour(train), key=key))
+    params = networks.initialise(config.network, border_colour(train), key=key)
+    state = fitting.start(config.fit, params | fitting.of_views(config.fit, len(train)))
     pixels = fitting.gather_pixels(train, config.fit.levels)
     pixels, key = fitting.on_all_devices((pixels, key))
     outcome = Outcome(scene, config, data, workdir, test)

@@ -1,5 +1,7 @@
 """Cameras: poses, intrinsics, projecting points and unprojecting film positions."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 
@@ -76,7 +78,7 @@ def moved(camera: Camera, motion: jax.Array) -> Camera:
     Gradient: naive, at no motion too.
     """
     turn = rotation_by(motion[:3])
-    return camera.replace(rotation=turn @ camera.rotation, position=turn @ camera.position + motion[3:])
+    return replace(camera, rotation=turn @ camera.rotation, position=turn @ camera.position + motion[3:])
 
 
 def rotation_by(vector: jax.Array) -> jax.Array:

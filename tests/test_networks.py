@@ -161,7 +161,7 @@ def test_scene_gives_what_rendering_expects(view_dependent):
     assert seen.shape == (16, 3) and seen.min() >= 0 and seen.max() <= 1 and np.ptp(seen) > 1e-3
     from_behind = np.asarray(radiance(params, x, directions, -directions))
     assert np.any(from_behind != seen) == view_dependent
-    np.testing.assert_allclose(scene.background(params, directions[0]), BACKGROUND, atol=1e-7)
+    np.testing.assert_allclose(scene.background(params, x[0], directions[0]), BACKGROUND, atol=1e-7)
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def _spline(table: jax.Array, count: int, x: jax.Array) -> jax.Array:
     if table.ndim == 4:
         block = jax.lax.dynamic_slice(table, (*corner, jnp.int32(0)), (3, 3, 3, table.shape[-1]))
     else:
-        block = table[_hash(corner + _AROUND, table.shape[0])].reshape(3, 3, 3, -1)
+        block = table[_hash(corner[None] + _AROUND, table.shape[0])].reshape(3, 3, 3, -1)
     # Sums in place of products of small matrices: faster under vmap on the CPU.
     rows = jnp.sum(weights[:, 0, None, None, None] * block, axis=0)
     columns = jnp.sum(weights[:, 1, None, None] * rows, axis=0)
@@ -68,7 +68,7 @@ def _spline(table: jax.Array, count: int, x: jax.Array) -> jax.Array:
 
 def _hash(node: jax.Array, entries: int) -> jax.Array:
     """The entry (N,) of integer nodes (N, 3)."""
-    mixed = node.astype(jnp.uint32) * _PRIMES
+    mixed = node.astype(jnp.uint32) * _PRIMES[None]
     return (mixed[:, 0] ^ mixed[:, 1] ^ mixed[:, 2]) % jnp.uint32(entries)
 
 

@@ -71,4 +71,4 @@ def folded(params: Any) -> Any:
 
 
 def _kernel(direction: jax.Array, scale: jax.Array) -> jax.Array:
-    return scale * direction / jnp.linalg.norm(direction, axis=0)
+    return scale[None] * direction / jnp.linalg.norm(direction, axis=0, keepdims=True)
