@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.linalg import expm
 
 from sdfrepar import cameras
 from sdfrepar.records import Camera
@@ -92,3 +93,24 @@ def test_depth_is_along_the_axis_and_negative_behind():
     axis, aside = camera.rotation[:, 2], camera.rotation[:, 0]
     slanted = 0.5 * axis + np.sqrt(0.75) * aside
     assert float(cameras.depth_of(camera, slanted, jnp.float32(3.0))) == pytest.approx(1.5, abs=1e-6)
+
+
+def test_rotation_by_a_vector_is_the_matrix_exponential():
+    for vector in ([0.3, -0.5, 0.2], [2e-4, 1e-4, -3e-4], [0.0, 0.0, 0.0]):
+        x, y, z = vector
+        cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+        np.testing.assert_allclose(cameras.rotation_by(jnp.array(vector)), expm(cross), atol=2e-7)
+    slope = jax.jacfwd(cameras.rotation_by)(jnp.zeros(3))
+    np.testing.assert_allclose(slope[:, :, 2], [[0, -1, 0], [1, 0, 0], [0, 0, 0]], atol=1e-7)
+
+
+def test_a_moved_camera_sees_the_moved_scene(camera):
+    """What the camera saw at x, the moved camera sees at the moved x."""
+    motion = jnp.array([0.1, -0.2, 0.3, 0.05, 0.0, -0.1])
+    x = jnp.array([0.2, 0.1, -0.3])
+    moved_x = cameras.rotation_by(motion[:3]) @ x + motion[3:]
+    before, after = cameras.project(camera, x), cameras.project(cameras.moved(camera, motion), moved_x)
+    np.testing.assert_allclose(after[0], before[0], atol=2e-3)
+    np.testing.assert_allclose(after[1], before[1], rtol=1e-5)
+    same = cameras.moved(camera, jnp.zeros(6))
+    np.testing.assert_allclose(same.rotation, camera.rotation, atol=1e-7)

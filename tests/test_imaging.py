@@ -18,7 +18,7 @@ from sdfrepar.numerics import tangent_of
 from sdfrepar.records import Sample, Warp
 
 FILTERS = get_args(FilterName)
-PATTERNS = get_args(Pattern)
+RANDOM_PATTERNS = sorted(set(get_args(Pattern)) - {"regular"})
 REACH = {"box": 0, "tent": 1, "bspline": 2, "gaussian": 1}
 
 CENTRE, WIDTH = np.array([7.5, 3.5]), 2.0
@@ -26,7 +26,7 @@ RESOLUTION = HEIGHT, LENGTH = 3, 4
 PIXELS = np.stack(np.meshgrid(np.arange(LENGTH), np.arange(HEIGHT)), axis=-1) + 0.5  # (H, W, 2)
 
 every_filter = pytest.mark.parametrize("name", FILTERS)
-every_pattern = pytest.mark.parametrize("pattern", PATTERNS)
+every_random_pattern = pytest.mark.parametrize("pattern", RANDOM_PATTERNS)
 
 
 def kernel(name, offset) -> np.ndarray:
@@ -135,6 +135,18 @@ def test_stratified_points_lie_one_in_each_cell(per_side):
     np.testing.assert_array_equal(np.floor(line * per_side), np.arange(per_side))
 
 
+def test_regular_points_are_the_middles_of_the_cells():
+    square = imaging.square_points("regular", jax.random.key(0), 2)
+    np.testing.assert_allclose(square, [[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75]])
+    np.testing.assert_allclose(imaging.line_points("regular", jax.random.key(0), 2), [0.25, 0.75])
+
+
+def test_one_regular_sample_of_a_box_is_the_ray_through_the_centre():
+    config = imaging.FilmConfig(filter="box", pattern="regular", samples_per_side=1, edge_samples=0)
+    u = imaging.pixel_positions(config, jax.random.key(0), jnp.asarray(CENTRE), jnp.asarray(WIDTH))
+    np.testing.assert_allclose(u, CENTRE[None])
+
+
 @pytest.mark.parametrize("log_count", [2, 4, 6])
 def test_sobol_points_lie_one_in_each_elementary_box_of_every_shape(log_count):
     count = 2**log_count
@@ -154,7 +166,7 @@ def test_every_sobol_point_is_uniform_over_the_keys():
         assert as_even_as_chance(points[:, index])
 
 
-@every_pattern
+@every_random_pattern
 def test_points_differ_between_keys_and_agree_for_one(pattern):
     one, same, other = (
         np.asarray(imaging.square_points(pattern, jax.random.key(seed), per_side=3)) for seed in (0, 0, 1)
@@ -223,8 +235,8 @@ def test_film_positions_fill_the_cells_in_reach_and_then_the_edges(name):
 
 
 def test_film_refuses_no_samples():
-    for inside, on_edges in ((0, 2), (2, 0)):
-        with pytest.raises(ValueError, match=f"are {inside} and {on_edges}; each must be at least 1"):
+    for inside, on_edges in ((0, 2), (2, -1)):
+        with pytest.raises(ValueError, match=f"are {inside} and {on_edges}; expected at least 1 and at least 0"):
             imaging.FilmConfig(samples_per_side=inside, edge_samples=on_edges)
 
 

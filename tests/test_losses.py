@@ -63,3 +63,25 @@ def test_psnr_of_is_the_score_of_clipped_pictures():
 
 def test_psnr_of_equal_pictures_is_finite():
     assert float(losses.psnr_of(losses.squared_error(colours(1), colours(1)))) == pytest.approx(120.0, abs=1e-3)
+
+
+def test_mask_is_the_cross_entropy_of_logistic_silhouettes():
+    rng = np.random.default_rng(5)
+    least, covered, weight = rng.normal(0, 0.02, 40), rng.random(40) < 0.5, rng.uniform(0, 2, 40)
+    silhouette = 1 / (1 + np.exp(50.0 * least))
+    entropy = -np.where(covered, np.log(silhouette), np.log(1 - silhouette))
+    found = losses.mask(*map(jnp.asarray, (least, covered)), jnp.asarray(50.0), jnp.asarray(weight))
+    assert float(found) == pytest.approx(np.mean(weight * entropy), rel=1e-5)
+    # Far from the surface the loss is linear, not infinite.
+    far = losses.mask(jnp.array([1e4]), jnp.array([True]), jnp.asarray(50.0), jnp.ones(1))
+    assert float(far) == pytest.approx(5e5)
+
+
+def test_smoothness_is_the_squared_curvature_times_the_way():
+    """The normal of a sphere turns by way / radius; a plane's does not turn."""
+    points = 0.5 * POINTS / np.linalg.norm(POINTS, axis=1, keepdims=True)
+    across = np.cross(points, [0.3, 0.9, -0.2]).astype(np.float32)
+    way = 1e-2 * across / np.linalg.norm(across, axis=1, keepdims=True)
+    assert float(losses.smoothness(fields.sphere, SPHERE, points, way)) == pytest.approx((1e-2 / 0.5) ** 2, rel=1e-2)
+    plane = lambda params, x: x @ params  # noqa: E731
+    assert float(losses.smoothness(plane, jnp.array([0.6, 0.0, 0.8]), points, way)) == 0.0

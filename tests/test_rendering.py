@@ -6,6 +6,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import scenes
 
 from sdfrepar import fields
@@ -71,3 +72,10 @@ def test_a_tent_pixel_is_a_blurred_box_pixel():
     assert np.abs(tent - expected).mean() < 0.008
     assert np.abs(tent - expected).max() < 0.1
     assert abs((tent - expected).mean()) < 0.0005
+
+
+def test_a_warp_across_the_edges_of_a_box_needs_samples_there():
+    film = FilmConfig(filter="box", edge_samples=0)
+    with pytest.raises(ValueError, match="edge_samples is 0 with film.filter box and gradient.method grazing"):
+        RenderConfig(film=film)
+    RenderConfig(film=film, gradient=GradientConfig(method="interior"))

@@ -37,7 +37,7 @@ def exposed(params: Any, radiance: jax.Array, view: jax.Array) -> jax.Array:
     """
     if not _has(params, "exposure"):
         return radiance
-    gains = params["exposure"] - jnp.mean(params["exposure"], axis=0)
+    gains = params["exposure"] - jnp.mean(params["exposure"], axis=0, keepdims=True)
     return radiance * jnp.exp(gains[view])
 
 
