@@ -3,14 +3,27 @@
 import dataclasses
 import itertools
 import json
+import shutil
 from pathlib import Path
 
+import imageio.v3 as imageio
 import jax
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
-from sdfrepar import cameras, files
-from sdfrepar.datasets import DataConfig, check, load, middlebury, nerf_synthetic, normalisation, pictures, posed
+from sdfrepar import cameras, evaluation, files
+from sdfrepar.datasets import (
+    DataConfig,
+    check,
+    load,
+    middlebury,
+    nerf_synthetic,
+    normalisation,
+    pictures,
+    posed,
+    projections,
+)
 from sdfrepar.records import Camera, Views
 
 HEIGHT, WIDTH = 6, 8
@@ -262,6 +275,207 @@ def test_middlebury_refuses_skew(tmp_path):
     write_middlebury(tmp_path, ring(), skew=0.3)
     with pytest.raises(ValueError, match=r"d00\.png has skew 0\.3 pixels; expected perpendicular pixel axes"):
         load(tmp_path, WHOLE)
+
+
+# IDR and NeuS
+
+
+def similarity(scale: float = 164.6, seed: int = 0) -> np.ndarray:
+    """A random world from scene (4, 4)."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = scale * Rotation.random(rng=seed).as_matrix()
+    matrix[:3, 3] = np.random.default_rng(seed).normal(size=3) * scale
+    return matrix
+
+
+def pixels_of(camera: Camera, x: np.ndarray) -> np.ndarray:
+    """The film positions (M, 2) of points (M, 3), in float64."""
+    focal, principal, rotation, position = (
+        np.asarray(leaf, np.float64) for leaf in (camera.focal, camera.principal, camera.rotation, camera.position)
+    )
+    in_camera = (x - position) @ rotation
+    return principal + focal * in_camera[:, :2] / in_camera[:, 2:]
+
+
+def write_idr(folder: Path, rig: Camera, world_from_scene: np.ndarray, **entries: np.ndarray) -> None:
+    """A folder in this form without masks; `entries` are added to the camera file or take an entry's place."""
+    scene_from_world = np.linalg.inv(world_from_scene)
+    matrices = {}
+    for i in range(len(rig.position)):
+        camera = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), one(rig, i))
+        k = np.diag([*camera.focal, 1.0])
+        k[:2, 2] = camera.principal - 0.5
+        world = np.eye(4)
+        world[:3] = k @ camera.rotation.T @ np.column_stack([np.eye(3), -camera.position]) @ scene_from_world
+        matrices |= {f"world_mat_{i}": world, f"scale_mat_{i}": world_from_scene}
+        files.write_image(folder / "image" / f"{i:06}.png", images_of(1, seed=i)[0])
+    np.savez(folder / "cameras_sphere.npz", **(matrices | entries))
+
+
+def uneven_ring() -> Camera:
+    """The ring with pixels that are not square and a principal point beside the middle."""
+    rig = ring()
+    return dataclasses.replace(
+        rig, focal=rig.focal * np.array([1.0, 1.02], np.float32), principal=rig.principal + np.float32(0.3)
+    )
+
+
+def test_idr_folder_is_read_back_exactly(tmp_path):
+    rig, world_from_scene = uneven_ring(), similarity()
+    write_idr(tmp_path, rig, world_from_scene)
+    (tmp_path / "image" / "._000000.png").write_bytes(b"left by a file manager")
+    train, test = load(tmp_path, DataConfig(holdout=(2,)))
+    assert (train.names, test.names) == (("000000", "000001", "000003"), ("000002",))
+    assert np.abs(files.encode_srgb(test.images[0]) - images_of(1, seed=2)[0]).max() <= 1 / 255
+    np.testing.assert_allclose(train.world_from_scene, world_from_scene, rtol=1e-12)
+    assert train.masks is None
+    points = np.random.default_rng(0).uniform(-0.5, 0.5, (20, 3))
+    for read, written in [(one(train.cameras, 2), one(rig, 3)), (one(test.cameras, 0), one(rig, 2))]:
+        np.testing.assert_allclose(pixels_of(read, points), pixels_of(written, points), rtol=0, atol=1e-5)
+
+
+def test_idr_sphere_follows_the_config(tmp_path):
+    rig, world_from_scene = ring(), similarity()
+    write_idr(tmp_path, rig, world_from_scene)
+    centre = tuple(float(c) for c in (world_from_scene @ [0.1, -0.2, 0.1, 1.0])[:3])
+    train, _ = load(tmp_path, DataConfig(holdout=(0,), centre=centre, radius=120.0))
+    np.testing.assert_allclose(train.world_from_scene[:3, 3], centre, rtol=1e-9)
+    assert np.cbrt(np.linalg.det(train.world_from_scene[:3, :3])) == pytest.approx(120.0)
+    scene = np.array([[0.2, 0.3, -0.2]])
+    before = np.linalg.solve(world_from_scene, train.world_from_scene @ np.append(scene, 1))[:3]
+    np.testing.assert_allclose(pixels_of(one(train.cameras, 0), scene), pixels_of(one(rig, 1), before[None]), atol=1e-4)
+
+
+def test_idr_masks_are_numbered_on_their_own_and_may_be_grey_or_coloured(tmp_path):
+    write_idr(tmp_path, ring(), np.eye(4))
+    (tmp_path / "cameras_sphere.npz").rename(tmp_path / "cameras.npz")
+    shares = images_of(4, channels=1)
+    (tmp_path / "mask").mkdir()
+    for i, share in enumerate(shares):
+        grey = np.round(255 * share[..., 0]).astype(np.uint8)
+        pixels = grey if i % 2 else np.repeat(grey[..., None], 3, axis=-1)
+        imageio.imwrite(tmp_path / "mask" / f"{i:03}.png", pixels)
+    train, test = load(tmp_path, DataConfig(holdout=(1,)))
+    assert np.abs(train.masks - shares[[0, 2, 3], ..., 0]).max() <= 1 / 255
+    assert np.abs(test.masks - shares[[1], ..., 0]).max() <= 1 / 255
+    half, _ = load(tmp_path, DataConfig(holdout=(1,), downscale=2))
+    np.testing.assert_allclose(half.masks[1, 2, 3], train.masks[1, 4:6, 6:8].mean(), rtol=1e-5)
+
+
+def test_idr_white_masks_say_that_there_are_none(tmp_path):
+    write_idr(tmp_path, ring(), np.eye(4))
+    for i in range(4):
+        files.write_image(tmp_path / "mask" / f"{i:03}.png", np.ones((HEIGHT, WIDTH, 3)))
+    assert load(tmp_path, DataConfig(holdout=(0,)))[0].masks is None
+
+
+def test_idr_cameras_of_larger_pictures_shrink_with_them(tmp_path):
+    rig = uneven_ring()
+    full = dataclasses.replace(rig, focal=4 * rig.focal, principal=4 * rig.principal)
+    film = np.eye(4)
+    film[:2, :3] = [[2 / (4 * WIDTH), 0, -1], [0, 2 / (4 * HEIGHT), -1]]
+    write_idr(tmp_path, full, np.eye(4), camera_mat_0=film)
+    train, _ = load(tmp_path, DataConfig(holdout=(0,)))
+    points = np.random.default_rng(0).uniform(-0.5, 0.5, (5, 3))
+    np.testing.assert_allclose(pixels_of(one(train.cameras, 0), points), pixels_of(one(rig, 1), points), atol=1e-5)
+    film[1, 1] *= 2
+    write_idr(tmp_path, full, np.eye(4), camera_mat_0=film)
+    with pytest.raises(ValueError, match=r"was made for pictures of 32x12 pixels, those in image/ are 8x6"):
+        load(tmp_path, WHOLE)
+
+
+def test_idr_refuses_what_it_cannot_read(tmp_path):
+    rig, scale = ring(), similarity()
+
+    def refused(sentence: str, **entries: np.ndarray) -> None:
+        write_idr(tmp_path, rig, scale, **entries)
+        with pytest.raises(ValueError, match=sentence):
+            load(tmp_path, WHOLE)
+
+    refused(r"has 5 matrices world_mat_i for 4 pictures; expected world_mat_0 to world_mat_3", world_mat_4=np.eye(4))
+    refused(r"scale_mat_1 of shape \(3, 4\) is not 4x4 finite numbers", scale_mat_1=np.ones((3, 4)))
+    refused(r"world_mat_2 of shape \(4, 4\) is not 4x4 finite", world_mat_2=np.full((4, 4), np.nan))
+    refused(r"scale_mat_3 differs from scale_mat_0; expected one sphere", scale_mat_3=1.01 * scale)
+    bent = {f"scale_mat_{i}": scale @ np.diag([1.0, 1.1, 1.0, 1.0]) for i in range(4)}
+    refused(r"scale_mat_0 is no similarity; expected a rotation times one positive length", **bent)
+    refused(r"View 000001 has a projection matrix whose left 3x3 part is singular", world_mat_1=np.ones((4, 4)))
+    skewed = np.eye(4)
+    skewed[0, 1] = 0.3
+    refused(r"View 000000 has skew .* pixels; expected perpendicular", world_mat_0=skewed @ similarity(seed=1))
+    (tmp_path / "cameras_sphere.npz").write_bytes(b"no archive")
+    with pytest.raises(ValueError, match=r"cameras_sphere\.npz cannot be read .*expected an \.npz of 4x4 matrices"):
+        load(tmp_path, WHOLE)
+
+
+def test_idr_refuses_pictures_and_masks_that_do_not_match(tmp_path):
+    write_idr(tmp_path, ring(), np.eye(4))
+    for i, height in enumerate([HEIGHT, HEIGHT, HEIGHT + 1, HEIGHT]):
+        files.write_image(tmp_path / "mask" / f"{i:03}.png", np.zeros((height, WIDTH, 3)))
+    with pytest.raises(ValueError, match=r"002\.png is 8x7 pixels but its pictures are 8x6"):
+        load(tmp_path, WHOLE)
+    (tmp_path / "mask" / "002.png").unlink()
+    with pytest.raises(ValueError, match=r"holds 3 masks for 4 pictures; expected one each"):
+        load(tmp_path, WHOLE)
+    shutil.rmtree(tmp_path / "image")
+    with pytest.raises(FileNotFoundError, match=r"There are no pictures in .*image; expected \.png"):
+        load(tmp_path, WHOLE)
+
+
+def test_decompose_finds_random_cameras_whatever_their_factor():
+    rng = np.random.default_rng(0)
+    focal, principal, skew = rng.uniform(100, 3000, (20, 2)), rng.uniform(-50, 900, (20, 2)), rng.normal(size=20)
+    k = np.zeros((20, 3, 3))
+    k[:, [0, 1], [0, 1]], k[:, :2, 2], k[:, 0, 1], k[:, 2, 2] = focal, principal, skew, 1.0
+    r = Rotation.random(20, rng=1).as_matrix()
+    position = rng.normal(size=(20, 3))
+    factor = rng.normal(size=(20, 1, 1))
+    projection = factor * k @ np.concatenate([r, -r @ position[:, :, None]], axis=2)
+    found = projections.decompose(projection, [f"v{i}" for i in range(20)])
+    for ours, true in zip(found, (k, r, position), strict=True):
+        np.testing.assert_allclose(ours, true, rtol=1e-9, atol=1e-9)
+
+
+def lines_past_the_centre(views: Views) -> list[np.ndarray]:
+    """For each view, how far from the origin the lines of sight of the masks' pixels pass; scene units."""
+    distances = []
+    height, width = views.masks.shape[1:]
+    film = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1) + 0.5
+    for i in range(len(views)):
+        camera = one(views.cameras, i)
+        u = film[views.masks[i] > 0.5]
+        on_plane = np.append((u - camera.principal) / camera.focal, np.ones((len(u), 1)), axis=1)
+        direction = on_plane @ camera.rotation.T
+        direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+        distances.append(np.linalg.norm(np.cross(camera.position, direction), axis=1))
+    return distances
+
+
+@pytest.mark.realdata
+@pytest.mark.skipif(not DATA.is_dir(), reason="the photographs are not here")
+def test_skull_silhouettes_lie_in_the_unit_sphere():
+    train, test = load(DATA / "dtu_scan65_skull", DataConfig(downscale=4))
+    assert (len(train), len(test)) == (47, 2)
+    distances = lines_past_the_centre(train) + lines_past_the_centre(test)
+    assert all(0.4 < line.max() < 1.0 for line in distances)
+
+
+@pytest.mark.realdata
+@pytest.mark.skipif(not DATA.is_dir(), reason="the photographs are not here")
+def test_skull_silhouettes_agree_with_one_another():
+    """The hull within all silhouettes covers each of them when seen again; with masks shifted by one, about half."""
+    train, _ = load(DATA / "dtu_scan65_skull", DataConfig(downscale=8))
+    height, width = train.masks.shape[1:]
+    axis = np.linspace(-1.0, 1.0, 64)
+    hull = np.stack(np.meshgrid(axis, axis, axis), axis=-1).reshape(-1, 3)
+    for mask, camera in zip(train.masks, [one(train.cameras, i) for i in range(len(train))], strict=True):
+        column, row = np.floor(pixels_of(camera, hull)).astype(int).T
+        seen = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+        hull = hull[seen & (mask[row.clip(0, height - 1), column.clip(0, width - 1)] > 0.5)]
+    for i in (0, 8, 20):
+        covered = np.zeros((height, width), bool)
+        column, row = np.floor(pixels_of(one(train.cameras, i), hull)).astype(int).T
+        covered[row, column] = True
+        assert evaluation.mask_iou(covered, train.masks[i] > 0.5) > 0.85
 
 
 @pytest.mark.realdata

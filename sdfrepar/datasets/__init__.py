@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from sdfrepar.datasets import middlebury, nerf_synthetic
+from sdfrepar.datasets import idr, middlebury, nerf_synthetic
 from sdfrepar.datasets.check import require_sphere_in_view
 from sdfrepar.datasets.config import DataConfig
 from sdfrepar.records import Views
@@ -25,6 +25,8 @@ class Format(NamedTuple):
 
 FORMATS = (
     Format("NeRF synthetic", "transforms_train.json", nerf_synthetic.read),
+    Format("NeuS", "cameras_sphere.npz", idr.read),
+    Format("IDR", "cameras.npz", idr.read),
     Format("Middlebury", "*_par.txt", middlebury.read),
 )
 

@@ -12,10 +12,8 @@ from sdfrepar.datasets import pictures, posed
 from sdfrepar.datasets.check import require_sound_cameras
 from sdfrepar.datasets.config import DataConfig
 from sdfrepar.datasets.normalisation import sphere_of_cameras, to_unit_sphere
+from sdfrepar.datasets.projections import require_no_skew
 from sdfrepar.records import Views
-
-# Pixels; skew moves the film by at most this much per focal length of height, and the renderer has none.
-_SKEW_TOLERANCE = 1e-2
 
 
 def read(folder: Path, config: DataConfig) -> tuple[Views, Views]:
@@ -76,7 +74,8 @@ def _parse(path: Path) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
     numbers = np.array([_numbers(path, entry) for entry in entries])
     names = [entry[0] for entry in entries]
     intrinsics = numbers[:, :9].reshape(-1, 3, 3)
-    _require_no_skew(path, names, intrinsics)
+    _require_intrinsics(path, names, intrinsics)
+    require_no_skew(intrinsics, names)
     return names, intrinsics, numbers[:, 9:18].reshape(-1, 3, 3), numbers[:, 18:]
 
 
@@ -92,13 +91,8 @@ def _numbers(path: Path, entry: list[str]) -> list[float]:
     return values
 
 
-def _require_no_skew(path: Path, names: list[str], intrinsics: np.ndarray) -> None:
+def _require_intrinsics(path: Path, names: list[str], intrinsics: np.ndarray) -> None:
     for name, matrix in zip(names, intrinsics, strict=True):
-        if abs(matrix[0, 1]) > _SKEW_TOLERANCE:
-            raise ValueError(
-                f"{path}: {name} has skew {matrix[0, 1]:g} pixels; expected perpendicular pixel axes (K[0, 1] = 0), so "
-                "rectify the pictures."
-            )
         if not np.allclose(matrix[[1, 2, 2, 2], [0, 0, 1, 2]], [0, 0, 0, 1]):
             raise ValueError(
                 f"{path}: K of {name} is not upper triangular with a last 1; expected row-major intrinsics."
