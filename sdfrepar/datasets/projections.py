@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.linalg import rq
 
 # Pixels; skew moves the film by at most this much per focal length of height, and the renderer has none.
 _SKEW_TOLERANCE = 1e-2
@@ -26,6 +25,8 @@ def decompose(projection: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray,
     Raises:
         ValueError: a matrix whose left 3x3 part is singular.
     """
+    from scipy.linalg import rq
+
     projection = np.asarray(projection, np.float64)
     left = projection[:, :, :3]
     determinant = np.linalg.det(left)
