@@ -11,6 +11,7 @@ import numpy as np
 
 from experiments.presets import ReconstructConfig
 from experiments.versions import versions
+from experiments.view_scores import load_exact, mean_scores, score_view
 from sdfrepar import evaluation, files, memory, meshing, reports
 from sdfrepar.fitting import FitState
 from sdfrepar.imaging import srgb_from_linear
@@ -18,9 +19,8 @@ from sdfrepar.meshing import Mesh
 from sdfrepar.records import Camera, Image, Views
 from sdfrepar.rendering import Scene, render_image
 
-# Photographs whose borders are darker than this are taken to have a black background, and their silhouettes to be
-# what is brighter. The luminance is that of the pixel values as they are stored, sRGB.
-DARK = 0.05
+# Of the unit sphere's radius: how near a surface must be for the F-score.
+NEAR = 0.01
 
 
 class Outcome:
@@ -30,6 +30,7 @@ class Outcome:
         """Of a run on the pictures in `data`, writing into `workdir`."""
         self._scene, self._config, self._test = scene, config, test
         self._data, self._workdir = data, workdir
+        self._exact = load_exact(data / "truth_views.npz", test)
         self._render: Callable[[Any, Camera], Image] | None = None
 
     def progress_picture(self, state: FitState) -> None:
@@ -43,8 +44,7 @@ class Outcome:
         """Write images/, mesh.ply and metrics.json; returns the metrics."""
         params = self._params(state)
         views = [self._view(params, index) for index in range(len(self._test))]
-        metrics: dict[str, Any] = {name: float(np.mean([view[name] for view in views])) for name in views[0]}
-        metrics |= self._shape(params)
+        metrics: dict[str, Any] = mean_scores(views) | self._shape(params)
         metrics |= {
             "seconds": seconds,
             "seconds_per_step": seconds_per_step,
@@ -66,13 +66,7 @@ class Outcome:
         """Render, write and score one held-out view."""
         image, truth = self._image(params, index), self._truth(index)
         files.write_image(self._workdir / "images" / f"{self._test.names[index]}.png", self._panels(image, index))
-        rendered = _srgb(image)
-        scores = {"psnr": evaluation.psnr(truth, rendered), "ssim": evaluation.ssim(truth, rendered)}
-        luminance = evaluation.luminance(truth)
-        border = np.concatenate([luminance[0], luminance[-1], luminance[:, 0], luminance[:, -1]])
-        if np.median(border) < DARK:
-            scores["silhouette_iou"] = evaluation.mask_iou(np.asarray(image.opacity) > 0.5, luminance > DARK)
-        return scores
+        return score_view(image, _srgb(image), truth, self._test, index, self._exact)
 
     def _shape(self, params: Any) -> dict[str, Any]:
         """Write the mesh and score it against `truth.npz`, if the data set has one."""
@@ -128,10 +122,10 @@ class Outcome:
 def score_shape(
     scene: Scene, params: Any, world: Mesh | None, world_from_scene: np.ndarray, truth: Path
 ) -> dict[str, float | None]:
-    """IoU of the occupancy on the truth's grid of the world's [-1, 1]³, and the Chamfer distance in world units.
+    """IoU of the occupancy on the truth's grid of the world's [-1, 1]³, Chamfer distance in world units, and F-score.
 
-    The Chamfer distance is the symmetric mean over 100,000 points each way; `world` is the mesh in the world frame, and
-    without one there is no distance.
+    Distances are over as many points each way as the truth has; the F-score's threshold, in world units, is NEAR of the
+    radius of scene space's unit sphere. `world` is the mesh in the world frame; without one these scores are None.
     """
     with np.load(truth) as stored:
         resolution = int(stored["resolution"])
@@ -143,13 +137,17 @@ def score_shape(
         return scene.distance(params, scene_from_world[:3, :3] @ x + scene_from_world[:3, 3])
 
     values = meshing.sample_grid(in_world, params, resolution)
+    near = NEAR * float(np.cbrt(np.linalg.det(world_from_scene[:3, :3])))
     scores: dict[str, float | None] = {
         "iou": evaluation.occupancy_iou(values, np.where(inside, -1.0, 1.0)),
         "chamfer": None,
+        "fscore": None,
+        "fscore_threshold": near,
     }
     if world is not None:
         points = evaluation.sample_surface(world.vertices, world.faces, len(surface_points), seed=0)
         scores["chamfer"] = evaluation.chamfer(points, surface_points)
+        scores["fscore"] = evaluation.fscore(points, surface_points, near).f
     return scores
 
 

@@ -140,11 +140,13 @@ def _similarity(path: Path, scales: np.ndarray) -> np.ndarray:
             f"{path}: scale_mat_{int(np.argmax(spread))} differs from scale_mat_0; expected one sphere for all "
             "pictures, so write the same matrix everywhere."
         )
-    size = np.cbrt(np.linalg.det(first[:3, :3]))
-    gram = first[:3, :3].T @ first[:3, :3]
-    if not (size > 0 and np.allclose(gram, size**2 * np.eye(3), rtol=0, atol=_SIMILARITY_TOLERANCE * size**2)):
+    linear = first[:3, :3]
+    size = np.cbrt(np.linalg.det(linear))
+    even = np.allclose(linear.T @ linear, size**2 * np.eye(3), rtol=0, atol=_SIMILARITY_TOLERANCE * size**2)
+    if not (size > 0 and even and np.allclose(first[3], (0, 0, 0, 1))):
         raise ValueError(
-            f"{path}: scale_mat_0 is no similarity; expected a rotation times one positive length, and a shift."
+            f"{path}: scale_mat_0 is no similarity; expected a rotation times one positive length, a shift, and the "
+            "last row 0 0 0 1."
         )
     return first
 
