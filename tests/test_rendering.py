@@ -76,6 +76,6 @@ def test_a_tent_pixel_is_a_blurred_box_pixel():
 
 def test_a_warp_across_the_edges_of_a_box_needs_samples_there():
     film = FilmConfig(filter="box", edge_samples=0)
-    with pytest.raises(ValueError, match="edge_samples is 0 with film.filter box and gradient.method grazing"):
+    with pytest.raises(ValueError, match=r"edge_samples is 0 with film\.filter box and gradient\.method grazing"):
         RenderConfig(film=film)
     RenderConfig(film=film, gradient=GradientConfig(method="interior"))
