@@ -45,6 +45,7 @@ THIRD_PARTIES = {
     "optax": {"fitting"},
     "absl": set(),
     "imageio": {"files"},
+    "orbax": {"checkpoints"},
     "trimesh": {"files", "grids", "meshing", "evaluation"},
     "igl": {"grids"},
     "mitsuba": set(),
