@@ -12,6 +12,7 @@ import ast
 import dataclasses
 import inspect
 import itertools
+import math
 import os
 import sys
 import textwrap
@@ -254,6 +255,7 @@ def _items(kind: Any, count: int | None) -> list[Any]:
 
 
 _WORDS = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
+_NOT_FINITE = ("inf", "-inf", "nan")
 _BOOLEANS = {"true": True, "t": True, "1": True, "yes": True, "false": False, "f": False, "0": False, "no": False}
 
 
@@ -305,6 +307,9 @@ def _plain(value: Any) -> Any:
     """A leaf as JSON holds it."""
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        # JSON has no number for it.
+        return str(value)
     return value.value if isinstance(value, Enum) else value
 
 
@@ -322,7 +327,7 @@ def _from_plain(kind: Any, plain: Any, name: str) -> Any:
     for choice in _choices(proper).values():
         if plain == _plain(choice) and type(plain) is type(_plain(choice)):
             return choice
-    if proper is float and type(plain) is int:
+    if proper is float and (type(plain) is int or plain in _NOT_FINITE):
         return float(plain)
     if proper in _WORDS and type(plain) is proper:
         return plain

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import numpy as np
+from jax.experimental import multihost_utils
 
 
 @dataclass(frozen=True)
@@ -53,3 +55,14 @@ def is_first() -> bool:
 def only_the_first_speaks() -> contextlib.AbstractContextManager[Any]:
     """Silences standard output on the other hosts; errors are still said."""
     return contextlib.nullcontext() if is_first() else contextlib.redirect_stdout(io.StringIO())
+
+
+def meet(occasion: str) -> None:
+    """Wait until all hosts have come here."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(occasion)
+
+
+def first_says(wish: bool) -> bool:
+    """The wish of the first host, on all of them; they wait for it."""
+    return wish if jax.process_count() == 1 else bool(multihost_utils.broadcast_one_to_all(np.asarray(wish)))

@@ -1,7 +1,6 @@
 """What a reconstruction leaves behind: pictures, a mesh, and the numbers."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +8,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.pictures import compile_render, srgb, vertex_colours
 from experiments.presets import ReconstructConfig
+from experiments.runs import Snapshot
 from experiments.versions import versions
 from experiments.view_scores import load_exact, mean_scores, score_view
-from sdfrepar import evaluation, files, memory, meshing, reports
+from sdfrepar import evaluation, files, meshing, reports
 from sdfrepar.fitting import FitState
-from sdfrepar.imaging import srgb_from_linear
 from sdfrepar.meshing import Mesh
 from sdfrepar.records import Camera, Image, Views
-from sdfrepar.rendering import Scene, render_image
+from sdfrepar.rendering import Scene
 
 # Of the unit sphere's radius: how near a surface must be for the F-score.
 NEAR = 0.01
@@ -40,15 +40,15 @@ class Outcome:
             self._workdir / "images" / "progress" / f"step_{int(state.step):06d}.png", self._panels(image, 0)
         )
 
-    def write(self, state: FitState, *, seconds: float, seconds_per_step: float) -> dict[str, Any]:
+    def write(self, snapshot: Snapshot) -> dict[str, Any]:
         """Write images/, mesh.ply and metrics.json; returns the metrics."""
-        params = self._params(state)
+        params, steps = self._params(snapshot.state), int(snapshot.state.step)
         views = [self._view(params, index) for index in range(len(self._test))]
         metrics: dict[str, Any] = mean_scores(views) | self._shape(params)
         metrics |= {
-            "seconds": seconds,
-            "seconds_per_step": seconds_per_step,
-            "steps": int(state.step),
+            "seconds": float(snapshot.seconds),
+            "seconds_per_step": float(snapshot.in_steps) / max(steps, 1),
+            "steps": steps,
             "gradient": self._config.render.gradient.method,
             "views": {name: view for name, view in zip(self._test.names, views, strict=True)},
             "versions": versions(),
@@ -66,7 +66,7 @@ class Outcome:
         """Render, write and score one held-out view."""
         image, truth = self._image(params, index), self._truth(index)
         files.write_image(self._workdir / "images" / f"{self._test.names[index]}.png", self._panels(image, index))
-        return score_view(image, _srgb(image), truth, self._test, index, self._exact)
+        return score_view(image, srgb(image), truth, self._test, index, self._exact)
 
     def _shape(self, params: Any) -> dict[str, Any]:
         """Write the mesh and score it against `truth.npz`, if the data set has one."""
@@ -78,7 +78,7 @@ class Outcome:
             world = None
         else:
             world = meshing.transform(mesh, world_from_scene)
-            colours = np.asarray(_vertex_colours(self._scene, params, mesh))
+            colours = vertex_colours(self._scene, params, mesh)
             files.write_mesh(self._workdir / "mesh.ply", world.vertices, world.faces, colours, world.normals)
             print(
                 f"mesh.ply: {len(mesh.vertices)} vertices, watertight {mesh.watertight}, "
@@ -90,26 +90,15 @@ class Outcome:
     def _image(self, params: Any, index: int) -> Image:
         camera = jax.tree.map(lambda leaf: jnp.asarray(leaf[index]), self._test.cameras)
         if self._render is None:
-            self._render = self._compile(params, camera)
+            self._render = compile_render(self._scene, self._config, params, camera)
         return jax.tree.map(np.asarray, self._render(params, camera))
-
-    def _compile(self, params: Any, camera: Camera) -> Callable[[Any, Camera], Image]:
-        """`render_image` with the largest chunks that the memory allows."""
-
-        def in_parts(parts: int) -> Any:
-            render = replace(self._config.render, chunk=self._config.render.chunk // parts)
-            draw = jax.jit(lambda params, camera: render_image(self._scene, render, params, camera))
-            return draw.lower(params, camera).compile()
-
-        halved = [1 << times for times in range(self._config.render.chunk.bit_length())]
-        return memory.fewest_parts(in_parts, halved, memory.budget(self._config.memory_gb, jax.local_devices()[0]))[1]
 
     def _truth(self, index: int) -> np.ndarray:
         return files.encode_srgb(self._test.images[index])
 
     def _panels(self, image: Image, index: int) -> np.ndarray:
         """Truth | render | error | normals | depth."""
-        truth, rendered, opacity = self._truth(index), _srgb(image), np.asarray(image.opacity)
+        truth, rendered, opacity = self._truth(index), srgb(image), np.asarray(image.opacity)
         return reports.side_by_side(
             truth,
             rendered,
@@ -154,17 +143,3 @@ def score_shape(
 def _here(params: Any) -> Any:
     """Parameters that live on the devices of all hosts, for a program that this one runs alone."""
     return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), params)
-
-
-def _vertex_colours(scene: Scene, params: Any, mesh: Mesh) -> jax.Array:
-    """Colours (V, 3), sRGB, of the vertices, each seen from straight above."""
-
-    @jax.jit
-    def colour(params: Any, x: jax.Array, n: jax.Array) -> jax.Array:
-        return srgb_from_linear(jax.vmap(lambda x, n: scene.radiance(params, x, n, -n))(x, n))
-
-    return colour(params, jnp.asarray(mesh.vertices, jnp.float32), jnp.asarray(mesh.normals, jnp.float32))
-
-
-def _srgb(image: Image) -> np.ndarray:
-    return np.clip(np.asarray(srgb_from_linear(jnp.asarray(image.radiance))), 0.0, 1.0)

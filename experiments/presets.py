@@ -21,6 +21,8 @@ class ReconstructConfig:
     """Grid points a side for marching cubes."""
     log_every: int = 25
     """Steps between two lines of metrics.jsonl."""
+    checkpoint_every: float = 60.0
+    """Seconds between two checkpoints; the last step leaves one in any case."""
     pictures: int = 5
     """Pictures of a held-out view written on the way."""
     memory_gb: float | None = None
@@ -34,6 +36,8 @@ class ReconstructConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
+        if self.checkpoint_every < 0:
+            raise ValueError(f"checkpoint_every is {self.checkpoint_every}; it is a time in seconds, from 0 up.")
         if self.memory_gb is not None and self.memory_gb <= 0:
             raise ValueError(f"memory_gb is {self.memory_gb}; it must be positive, or none for what the device has.")
 

@@ -4,16 +4,19 @@ Every whole-file write is atomic: a reader sees the old file or the new one, nev
 a killed run. imageio and trimesh take long to import and are therefore imported where they are used.
 """
 
+import importlib.util
 import json
 import math
 import os
 import uuid
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-_MESH_SUFFIXES = (".ply", ".obj", ".glb")
+_MESH_SUFFIXES = (".ply", ".obj", ".glb", ".stl")
+_FILM_SUFFIXES = (".gif", ".mp4")
 
 
 def encode_srgb(linear: np.ndarray) -> np.ndarray:
@@ -81,6 +84,44 @@ def write_image(path: str | Path, rgb_srgb: np.ndarray) -> None:
     write_bytes(path, imageio.imwrite("<bytes>", _to_bytes(rgb_srgb), extension=".png"))
 
 
+def write_film(path: str | Path, frames_srgb: Sequence[np.ndarray], frames_per_second: float) -> None:
+    """Write an animation, atomically, creating parent folders: a looping `.gif`, or an `.mp4` through ffmpeg.
+
+    Args:
+        path: its suffix chooses the format.
+        frames_srgb: at least one, each (H, W, 3), sRGB in [0, 1]. A GIF keeps 256 colours a frame; an MP4 repeats the
+            last row or column where their number is odd.
+        frames_per_second: positive.
+
+    Raises:
+        ValueError: another suffix, or frames of unlike shapes.
+        ImportError: an `.mp4` without imageio-ffmpeg.
+    """
+    import imageio.v3 as imageio
+
+    path = require_film(path)
+    shapes = sorted({np.shape(frame) for frame in frames_srgb})
+    if len(shapes) != 1 or len(shapes[0]) != 3 or shapes[0][2] != 3:
+        raise ValueError(f"Cannot write {path} from frames of shapes {shapes}; expected one shape (H, W, 3) for all.")
+    frames = np.stack([_to_bytes(np.asarray(frame)) for frame in frames_srgb])
+    options: dict[str, Any] = {"plugin": "pillow", "duration": 1000.0 / frames_per_second, "loop": 0}
+    if path.suffix.lower() == ".mp4":
+        # Its colours are stored for blocks of 2 x 2 pixels.
+        frames = np.pad(frames, ((0, 0), (0, shapes[0][0] % 2), (0, shapes[0][1] % 2), (0, 0)), mode="edge")
+        options = {"plugin": "FFMPEG", "fps": frames_per_second, "macro_block_size": 2}
+    write_bytes(path, imageio.imwrite("<bytes>", frames, extension=path.suffix.lower(), **options))
+
+
+def require_film(path: str | Path) -> Path:
+    """`path`, if `write_film` can write it; to be asked before the frames are made. Raises as `write_film`."""
+    path = Path(path)
+    if path.suffix.lower() not in _FILM_SUFFIXES:
+        raise ValueError(f"{path} has no known film format; end the name in one of {', '.join(_FILM_SUFFIXES)}.")
+    if path.suffix.lower() == ".mp4" and importlib.util.find_spec("imageio_ffmpeg") is None:
+        raise ImportError(f"Cannot write {path} without imageio-ffmpeg; pip install imageio-ffmpeg, or write a .gif.")
+    return path
+
+
 def write_mesh(
     path: str | Path,
     vertices: np.ndarray,
@@ -88,7 +129,9 @@ def write_mesh(
     colours: np.ndarray | None = None,
     normals: np.ndarray | None = None,
 ) -> None:
-    """Write a triangle mesh, atomically; the suffix of `path` (.ply, .obj, .glb) chooses the format.
+    """Write a triangle mesh, atomically; the suffix of `path` (.ply, .obj, .glb, .stl) chooses the format.
+
+    STL holds triangles alone: no colours, and no normals but those of the faces.
 
     Args:
         path: where to; parent folders are created.
@@ -117,7 +160,8 @@ def write_mesh(
     )
     suffix = path.suffix.lower()
     # Left to itself trimesh writes normals whenever it happens to have computed some.
-    options: dict[str, Any] = {"vertex_normal" if suffix == ".ply" else "include_normals": normals is not None}
+    with_normals = {".ply": "vertex_normal", ".obj": "include_normals", ".glb": "include_normals"}
+    options: dict[str, Any] = {with_normals[suffix]: normals is not None} if suffix in with_normals else {}
     data = mesh.export(file_type=suffix[1:], **options)
     write_bytes(path, data.encode() if isinstance(data, str) else bytes(data))
 
@@ -149,10 +193,15 @@ def append_json_line(path: str | Path, record: dict[str, Any]) -> None:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    line = (json.dumps(_plain(record), allow_nan=False) + "\n").encode()
+    line = _json_line(record)
     with path.open("a+b") as file:
         _mend_last_line(file)
         file.write(line)
+
+
+def write_json_lines(path: str | Path, records: Iterable[dict[str, Any]]) -> None:
+    """Write a file of JSON lines as a whole, atomically; numbers as in `write_json`."""
+    write_bytes(path, b"".join(_json_line(record) for record in records))
 
 
 def read_json_lines(path: str | Path) -> list[dict[str, Any]]:
@@ -259,6 +308,10 @@ def _three_colours(stored: np.ndarray) -> np.ndarray:
     if stored.shape[2] > 2:
         return stored
     return np.concatenate([np.repeat(stored[..., :1], 3, axis=2), stored[..., 1:]], axis=2)
+
+
+def _json_line(record: dict[str, Any]) -> bytes:
+    return (json.dumps(_plain(record), allow_nan=False) + "\n").encode()
 
 
 def _mend_last_line(file: Any) -> None:

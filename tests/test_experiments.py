@@ -2,20 +2,22 @@
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
 import trimesh
 
-from experiments import compare, demo_scene, reconstruct
+from experiments import compare, demo_scene, fit_loop, reconstruct, runs
 from experiments.flags import RunError
 from experiments.hosts import HostsConfig
 from experiments.presets import PRESETS
-from sdfrepar import files, memory
+from sdfrepar import checkpoints, files, memory
 from sdfrepar.fitting import FitConfig
 from sdfrepar.networks import NetworkConfig
 
@@ -89,6 +91,63 @@ def test_a_run_leaves_everything(run):
     assert mesh.visual.vertex_colors.shape[0] == len(mesh.vertices)
 
 
+def without_seconds(lines):
+    return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
+
+
+def test_a_run_that_was_killed_goes_on_to_the_same_result(data, run, tmp_path, capsys, monkeypatch):
+    """Killed after the last line was written and before its checkpoint: the line is written once."""
+    config = replace(TINY, checkpoint_every=0.0)
+    write = checkpoints.save
+
+    def killed(folder, step, *rest):
+        if step == 4:
+            raise KeyboardInterrupt
+        write(folder, step, *rest)
+
+    monkeypatch.setattr(checkpoints, "save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        reconstruct.reconstruct(config, data, tmp_path)
+    monkeypatch.undo()
+    broken, whole = runs.load(tmp_path), runs.load(run[0])
+    assert (broken.step, whole.step) == (3, 4)
+    capsys.readouterr()
+    metrics = reconstruct.reconstruct(config, data, tmp_path)
+    assert "it goes on at step 3" in capsys.readouterr().out
+    assert metrics["psnr"] == run[1]["psnr"]
+    assert metrics["seconds"] > metrics["seconds_per_step"] * 4 > float(broken.snapshot.in_steps)
+    jax.tree.map(np.testing.assert_array_equal, runs.load(tmp_path).snapshot.state, whole.snapshot.state)
+    lines = [files.read_json_lines(workdir / "metrics.jsonl") for workdir in (tmp_path, run[0])]
+    assert without_seconds(lines[0]) == without_seconds(lines[1])
+
+
+def test_a_finished_run_is_evaluated_again(data, run, capsys):
+    workdir, metrics = run
+    again = reconstruct.reconstruct(replace(TINY, memory_gb=4.0), data, workdir)
+    said = capsys.readouterr().out
+    assert "it goes on at step 4" in said and "compiled" not in said
+    assert again == metrics
+
+
+def test_another_run_is_not_overwritten_unasked(data, run, tmp_path):
+    workdir, _ = run
+    other = replace(TINY, fit=replace(TINY.fit, shape_rate=1e-3))
+    with pytest.raises(RunError, match=r"fit\.shape_rate was 0\.0004 and is now 0\.001\. Choose.*--overwrite"):
+        reconstruct.reconstruct(other, data, workdir)
+    assert runs.load(workdir).config.fit == TINY.fit
+    shutil.copytree(workdir, tmp_path / "copy")
+    snapshot = runs.begin(other, data, tmp_path / "copy", runs.load(workdir).params, overwrite=True)
+    assert int(snapshot.state.step) == 0
+    assert files.read_json_lines(tmp_path / "copy" / "metrics.jsonl") == []
+    with pytest.raises(FileNotFoundError, match="holds no checkpoint; let the run go on"):
+        runs.load(tmp_path / "copy")
+
+
+def test_a_folder_without_a_run_is_said(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"holds no config\.json, so no run; set --workdir"):
+        runs.load(tmp_path)
+
+
 def test_runs_can_be_compared(run, capsys):
     workdir, _ = run
     assert compare.stack([workdir, workdir], views=1).shape == (32, 5 * 16 + 4 * 2, 3)
@@ -102,15 +161,23 @@ def metrics_of(**changes):
 
 
 def test_watch_stops_a_run_that_lost_its_surface():
-    watch = reconstruct.Watch(replace(TINY, fit=replace(TINY.fit, steps=1000, levels=5, descent=0.5), log_every=10))
+    watch = fit_loop.Watch(replace(TINY, fit=replace(TINY.fit, steps=1000, levels=5, descent=0.5), log_every=10))
     watch(100, metrics_of())
     watch(190, metrics_of(hits=0.0))
     with pytest.raises(RunError, match=r"no ray has hit it since step 100, now 200.*shape_rate"):
         watch(200, metrics_of(hits=0.0))
 
 
+def test_watch_knows_what_a_continued_run_has_seen():
+    config = replace(TINY, fit=replace(TINY.fit, steps=1000, levels=5, descent=0.5), log_every=10)
+    watch = fit_loop.Watch(config, [{"step": 100, "hits": 3.0}, {"step": 110, "hits": 0.0}])
+    watch(190, metrics_of(hits=0.0))
+    with pytest.raises(RunError, match=r"since step 100, now 200"):
+        watch(200, metrics_of(hits=0.0))
+
+
 def test_watch_names_what_is_not_finite():
-    watch = reconstruct.Watch(TINY)
+    watch = fit_loop.Watch(TINY)
     with pytest.raises(RunError, match=r"At step 7 loss became not finite; try"):
         watch(7, metrics_of(loss=float("nan")))
 
@@ -131,11 +198,16 @@ def test_two_hosts_leave_what_one_does(data, tmp_path):
     shared = [
         *(sys.executable, "-m", "experiments.reconstruct", f"--data={data}", "--fit.steps=4", "--fit.pixels=16"),
         *("--fit.eikonal_points=8", "--fit.warm_up=1", "--network.sdf_width=16", "--network.radiance_width=16"),
-        *("--mesh_resolution=24", f"--hosts.coordinator=127.0.0.1:{port}", "--hosts.count=2"),
+        *(
+            "--mesh_resolution=24",
+            f"--workdir={tmp_path / 'run'}",
+            f"--hosts.coordinator=127.0.0.1:{port}",
+            "--hosts.count=2",
+        ),
     ]
     runs = [
         subprocess.Popen(
-            [*shared, f"--hosts.index={host}", f"--workdir={tmp_path / str(host)}"],
+            [*shared, f"--hosts.index={host}"],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -146,7 +218,8 @@ def test_two_hosts_leave_what_one_does(data, tmp_path):
     said = [run.communicate(timeout=600)[0] for run in runs]
     assert [run.returncode for run in runs] == [0, 0], "\n".join(said)
     assert "psnr" in said[0] and "psnr" not in said[1]
-    assert (tmp_path / "0" / "mesh.ply").is_file() and not (tmp_path / "1").exists()
+    assert (tmp_path / "run" / "mesh.ply").is_file()
+    assert runs.load(tmp_path / "run").step == 4
 
 
 def test_hosts_that_do_not_add_up_are_refused():

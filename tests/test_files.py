@@ -74,6 +74,44 @@ def test_write_image_says_what_is_wrong(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def film(count=4):
+    """A white bar that moves over black."""
+    frames = np.zeros((count, 7, 9, 3))
+    for index, frame in enumerate(frames):
+        frame[:, index] = 1.0
+    return frames
+
+
+def test_a_gif_holds_every_frame(tmp_path):
+    files.write_film(tmp_path / "new" / "a.gif", film(), 20.0)
+    stored = imageio.imread((tmp_path / "new" / "a.gif").read_bytes(), plugin="pillow", index=None)
+    np.testing.assert_array_equal(stored[..., :3], film() * 255)
+    about = imageio.immeta((tmp_path / "new" / "a.gif").read_bytes(), plugin="pillow")
+    assert about["duration"] == 50 and about["loop"] == 0
+
+
+# imageio's ffmpeg plugin leaves its pipes to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_mp4_of_an_odd_size_gains_a_row_and_a_column(tmp_path):
+    pytest.importorskip("imageio_ffmpeg")
+    files.write_film(tmp_path / "a.mp4", film(), 10.0)
+    stored = imageio.imread(tmp_path / "a.mp4", plugin="FFMPEG", index=None)
+    assert stored.shape == (4, 8, 10, 3)
+    assert stored[0, 3, 0].mean() > 128 > stored[0, 3, 5].mean()
+
+
+def test_write_film_says_what_is_wrong(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match=r"a\.avi has no known film format; end the name in one of \.gif, \.mp4"):
+        files.write_film(tmp_path / "a.avi", film(), 10.0)
+    with pytest.raises(ValueError, match=r"frames of shapes \[\(7, 9\)\]; expected one shape"):
+        files.write_film(tmp_path / "a.gif", film()[..., 0], 10.0)
+    monkeypatch.setattr(files.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(
+        ImportError, match=r"a\.mp4 without imageio-ffmpeg; pip install imageio-ffmpeg, or write a \.gif"
+    ):
+        files.require_film(tmp_path / "a.mp4")
+
+
 @pytest.mark.parametrize("suffix", [".ply", ".obj", ".glb"])
 def test_mesh_round_trip(tmp_path, suffix):
     colours = np.array([[0, 0, 0], [1, 0, 0], [0, 0.5, 0], [0, 0, 1]])
@@ -99,6 +137,12 @@ def test_mesh_normals_are_the_given_ones(tmp_path):
     assert normals.astype("<f4").tobytes() in (tmp_path / "a.glb").read_bytes()
 
 
+def test_stl_holds_the_triangles(tmp_path):
+    files.write_mesh(tmp_path / "a.stl", VERTICES, FACES, colours=np.zeros((4, 3)), normals=np.ones((4, 3)))
+    vertices, faces = files.read_mesh(tmp_path / "a.stl")
+    np.testing.assert_allclose(vertices[faces], VERTICES[FACES], atol=1e-6)
+
+
 def test_mesh_without_colours_or_normals(tmp_path):
     files.write_mesh(tmp_path / "a.ply", VERTICES, FACES)
     header = (tmp_path / "a.ply").read_bytes().split(b"end_header")[0]
@@ -108,8 +152,8 @@ def test_mesh_without_colours_or_normals(tmp_path):
 
 def test_write_mesh_says_what_is_wrong(tmp_path):
     path = tmp_path / "a.ply"
-    with pytest.raises(ValueError, match=r"a\.stl has no known mesh format; end the name in one of \.ply"):
-        files.write_mesh(tmp_path / "a.stl", VERTICES, FACES)
+    with pytest.raises(ValueError, match=r"a\.off has no known mesh format; end the name in one of \.ply"):
+        files.write_mesh(tmp_path / "a.off", VERTICES, FACES)
     with pytest.raises(ValueError, match=r"vertices \(4, 2\) and faces \(4, 3\); expected \(V, 3\)"):
         files.write_mesh(path, VERTICES[:, :2], FACES)
     with pytest.raises(ValueError, match="the mesh has no faces; check that the surface was not lost"):
@@ -161,6 +205,13 @@ def test_json_lines_outlive_a_killed_run(tmp_path):
     assert files.read_json_lines(path) == [{"step": 0, "loss": None}, {"step": 1}]
     files.append_json_line(path, {"step": 3})
     assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [0, 1, 3]
+
+
+def test_json_lines_written_at_once_can_be_appended_to(tmp_path):
+    path = tmp_path / "new" / "log.jsonl"
+    files.write_json_lines(path, [{"step": 1, "loss": 0.1}, {"step": 2, "loss": np.inf}])
+    files.append_json_line(path, {"step": 3})
+    assert files.read_json_lines(path) == [{"step": 1, "loss": 0.1}, {"step": 2, "loss": None}, {"step": 3}]
 
 
 def test_json_lines_keep_a_whole_record_that_lacks_its_line_end(tmp_path):

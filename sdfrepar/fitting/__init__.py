@@ -20,7 +20,15 @@ from sdfrepar.fitting.batches import (
 )
 from sdfrepar.fitting.config import FitConfig
 from sdfrepar.fitting.objective import choose_batch, eikonal_points, objective_of_batch
-from sdfrepar.fitting.step import FitState, make_optimiser, make_step, on_all_devices, shared_gradient, start
+from sdfrepar.fitting.step import (
+    FitState,
+    first_state,
+    make_optimiser,
+    make_step,
+    on_all_devices,
+    shared_gradient,
+    start,
+)
 from sdfrepar.fitting.views import exposed, of_views, seen_from
 
 __all__ = [
@@ -34,6 +42,7 @@ __all__ = [
     "draw_pixels",
     "eikonal_points",
     "exposed",
+    "first_state",
     "gather_pixels",
     "make_optimiser",
     "make_step",

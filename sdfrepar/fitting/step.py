@@ -69,17 +69,19 @@ def on_all_devices(tree: Any, devices: Sequence[Any] | None = None) -> Any:
     return jax.tree.map(copied, tree)
 
 
-def start(config: FitConfig, params: Any, devices: Sequence[Any] | None = None) -> FitState:
-    """The state before the first step, on all devices, where a step leaves it: so that all steps are one program."""
-    return on_all_devices(
-        FitState(
-            params=params,
-            average=params,
-            optimiser=make_optimiser(config).init(params),
-            step=jnp.zeros((), jnp.int32),
-        ),
-        devices,
+def first_state(config: FitConfig, params: Any) -> FitState:
+    """The state before the first step, where the params are."""
+    return FitState(
+        params=params,
+        average=params,
+        optimiser=make_optimiser(config).init(params),
+        step=jnp.zeros((), jnp.int32),
     )
+
+
+def start(config: FitConfig, params: Any, devices: Sequence[Any] | None = None) -> FitState:
+    """`first_state` on all devices, where a step leaves it: so that all steps are one program."""
+    return on_all_devices(first_state(config, params), devices)
 
 
 def make_step(

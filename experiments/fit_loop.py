@@ -1,0 +1,170 @@
+"""The steps of a reconstruction, with all that happens between them: progress, metrics, pictures, checkpoints."""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments import hosts
+from experiments.flags import RunError
+from experiments.presets import ReconstructConfig
+from experiments.runs import Snapshot
+from sdfrepar import files, fitting, memory
+from sdfrepar.fitting import FitState, Pixels
+from sdfrepar.rendering import Scene
+from sdfrepar.reports import Progress
+
+
+def fit(
+    config: ReconstructConfig,
+    scene: Scene,
+    snapshot: Snapshot,
+    pixels: Pixels,
+    key: jax.Array,
+    log: Path,
+    *,
+    show: Callable[[FitState], None],
+    keep: Callable[[Snapshot], None],
+) -> Snapshot:
+    """All the steps that are left, with progress and lines of metrics.jsonl; returns the last snapshot.
+
+    Args:
+        config: of the run.
+        scene: what is fitted.
+        snapshot: where to begin, on all devices.
+        pixels: what it is fitted to.
+        key: random key of the run.
+        log: metrics.jsonl, with the lines up to the snapshot.
+        show: writes a picture of a state.
+        keep: writes a checkpoint; all hosts together.
+    """
+    steps, done = config.fit.steps, int(snapshot.state.step)
+    if done >= steps:
+        return snapshot
+    clock = Clock(snapshot)
+    state = snapshot.state
+    watch = Watch(config, files.read_json_lines(log) if log.is_file() else ())
+    rays = config.fit.pixels * config.render.film.inside
+    kept_at = time.monotonic()
+    with Progress(steps, start=done) as progress:
+        begun = time.monotonic()
+        parts, step = compile_step(config, scene, state, pixels, key)
+        progress.note(
+            f"compiled in {time.monotonic() - begun:.1f} s; a step takes {memory.temporary_bytes(step) / 1e9:.2g} GB"
+            + (f", in {parts} parts" if parts > 1 else "")
+        )
+        for number in range(done + 1, steps + 1):
+            due = _due(config, number, time.monotonic() - kept_at)
+            with clock:
+                state, metrics = step(state, pixels, key)
+                if any(due):
+                    jax.block_until_ready(state)
+            if due.log:
+                metrics = {name: float(value) for name, value in metrics.items()}
+                watch(number, metrics)
+                progress.update(number, metrics, rays * number / clock.in_steps)
+            if due.log and hosts.is_first():
+                files.append_json_line(log, {"step": number, "seconds": clock.in_steps, **metrics})
+            if due.picture:
+                show(state)
+            if due.checkpoint:
+                snapshot = clock.snapshot(state)
+                keep(snapshot)
+                kept_at = time.monotonic()
+    return snapshot
+
+
+class _Due(NamedTuple):
+    """What is to be done after a step."""
+
+    log: bool
+    picture: bool
+    checkpoint: bool
+
+
+def _due(config: ReconstructConfig, number: int, since_checkpoint: float) -> _Due:
+    """After step `number`, so many seconds since the last checkpoint; the same checkpoints on all hosts."""
+    last = number == config.fit.steps
+    log = last or number % config.log_every == 0
+    picture_every = max(config.fit.steps // max(config.pictures, 1), 1)
+    picture = config.pictures > 0 and (last or number % picture_every == 0)
+    # Several hosts agree on it, for which they have to wait for one another: not after every step.
+    asked = log or jax.process_count() == 1
+    checkpoint = last or (asked and hosts.first_says(since_checkpoint >= config.checkpoint_every))
+    return _Due(log, picture and hosts.is_first(), checkpoint)
+
+
+def compile_step(
+    config: ReconstructConfig, scene: Scene, state: FitState, pixels: Pixels, key: jax.Array
+) -> tuple[int, Any]:
+    """The step in as few parts as the memory allows: their number, and the compiled program.
+
+    Raises:
+        ValueError: pixels that the devices cannot share, or too little memory for even the smallest part.
+    """
+
+    def in_parts(parts: int) -> Any:
+        step = fitting.make_step(scene, config.render, config.fit, parts=parts)
+        return step.lower(state, pixels, key).compile()
+
+    each = math.gcd(config.fit.pixels, config.fit.eikonal_points) // jax.device_count()
+    allowed = [parts for parts in range(1, each + 1) if each % parts == 0] or [1]
+    return memory.fewest_parts(in_parts, allowed, memory.budget(config.memory_gb, jax.local_devices()[0]))
+
+
+class Clock:
+    """The seconds of a run, and those within steps: what is done inside `with clock`. Breaks are left out."""
+
+    def __init__(self, snapshot: Snapshot):
+        """Go on from a snapshot."""
+        self._began = time.monotonic() - float(snapshot.seconds)
+        self.in_steps = float(snapshot.in_steps)
+
+    def __enter__(self) -> None:
+        """A step begins."""
+        self._step_began = time.monotonic()
+
+    def __exit__(self, *exception: object) -> None:
+        """It has ended."""
+        self.in_steps += time.monotonic() - self._step_began
+
+    def snapshot(self, state: FitState) -> Snapshot:
+        """A state with the seconds that it took, on all devices."""
+        seconds = jnp.float32(time.monotonic() - self._began), jnp.float32(self.in_steps)
+        return Snapshot(state, *fitting.on_all_devices(seconds))
+
+
+class Watch:
+    """Stops a run that has gone wrong, with a sentence that says how."""
+
+    def __init__(self, config: ReconstructConfig, lines: Iterable[Mapping[str, Any]] = ()):
+        """Watch a run of this config that has left these lines of metrics.jsonl."""
+        level = config.fit.steps * config.fit.descent / config.fit.levels
+        self._patience = max(level, 2 * config.log_every)
+        self._last_seen = max((line["step"] for line in lines if line["hits"] > 0), default=0)
+
+    def __call__(self, step: int, metrics: dict[str, float]) -> None:
+        """Look at the metrics of a step.
+
+        Raises:
+            RunError: a value is not finite, or no ray has met the surface for as long as a pyramid level lasts.
+        """
+        broken = [name for name, value in metrics.items() if not np.isfinite(value)]
+        if broken:
+            raise RunError(
+                f"At step {step} {', '.join(broken)} became not finite; try a lower --fit.shape_rate, "
+                "a lower --fit.clip, or more --fit.warm_up."
+            )
+        if metrics["hits"] > 0:
+            self._last_seen = step
+        elif step - self._last_seen >= self._patience:
+            raise RunError(
+                f"The surface is lost: no ray has hit it since step {self._last_seen}, now {step}. Try a lower "
+                "--fit.shape_rate, another --network.initial_radius, or check that the object fills the unit sphere "
+                "(--data.centre, --data.radius)."
+            )

@@ -1,0 +1,134 @@
+"""What a work directory holds of a run, and how to go on with it or read it.
+
+run = runs.load(Path("runs/demo"))
+run.scene.distance(run.params, x)
+"""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments import flags, hosts
+from experiments.flags import RunError
+from experiments.presets import PRESETS, ReconstructConfig
+from sdfrepar import checkpoints, files, fitting, networks
+from sdfrepar.fitting import FitState
+from sdfrepar.rendering import Scene
+
+CONFIG, LOG, CHECKPOINTS = "config.json", "metrics.jsonl", "checkpoints"
+
+# Beside the fields of the config, of which `data` is one, config.json holds the folder of the pictures.
+_FOLDER = "data_folder"
+
+# What may change when a run goes on: who works, and what is written when. The rest decides its parameters.
+_FREE = ("hosts", "memory_gb", "checkpoint_every", "pictures", "mesh_resolution")
+
+
+class Snapshot(NamedTuple):
+    """All that a run needs to go on."""
+
+    state: FitState
+    seconds: jax.Array  # () since the run began, breaks left out
+    in_steps: jax.Array  # () seconds of these that went into steps
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A run as its last checkpoint left it; arrays on the host."""
+
+    config: ReconstructConfig
+    scene: Scene
+    data: Path
+    snapshot: Snapshot
+
+    @property
+    def params(self) -> Any:
+        """The moving average of the parameters, of which pictures and meshes are made."""
+        return self.snapshot.state.average
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return int(self.snapshot.state.step)
+
+
+def begin(config: ReconstructConfig, data: Path, workdir: Path, params: Any, *, overwrite: bool) -> Snapshot:
+    """Where a run starts: at the last checkpoint of the same run in `workdir`, or with `params`; on all devices.
+
+    metrics.jsonl is cut back to that step, and config.json written.
+
+    Raises:
+        RunError: `workdir` holds a checkpoint of another run, and `overwrite` does not say to throw it away.
+    """
+    if overwrite and hosts.is_first():
+        shutil.rmtree(workdir / CHECKPOINTS, ignore_errors=True)
+    hosts.meet("the old checkpoints are gone")
+    snapshot = fitting.on_all_devices(_at_start(config, params))
+    stored = _stored(config, data)
+    if checkpoints.latest_step(workdir / CHECKPOINTS) is not None:
+        try:
+            snapshot = checkpoints.restore(workdir / CHECKPOINTS, snapshot, config_json=_identity(stored))
+        except checkpoints.OtherConfigError as error:
+            raise RunError(f"{error} Choose another --workdir, or begin anew with --overwrite.") from error
+        print(f"{workdir} holds a checkpoint of this run; it goes on at step {int(snapshot.state.step)}.")
+    if hosts.is_first():
+        _cut_log(workdir / LOG, int(snapshot.state.step))
+        files.write_json(workdir / CONFIG, stored)
+    return snapshot
+
+
+def save(config: ReconstructConfig, data: Path, workdir: Path, snapshot: Snapshot) -> None:
+    """Write a checkpoint; all hosts together."""
+    identity = _identity(_stored(config, data))
+    checkpoints.save(workdir / CHECKPOINTS, int(snapshot.state.step), snapshot, identity)
+
+
+def load(workdir: Path) -> Run:
+    """A finished or a running run, at its last checkpoint.
+
+    Raises:
+        FileNotFoundError: no run, or one that has not written a checkpoint yet.
+        ValueError: files that do not belong together, or that another version wrote.
+    """
+    if not (workdir / CONFIG).is_file():
+        raise FileNotFoundError(
+            f"{workdir} holds no {CONFIG}, so no run; set --workdir to that of experiments.reconstruct."
+        )
+    stored = files.read_json(workdir / CONFIG)
+    config = flags.from_json(PRESETS["quick"], {name: value for name, value in stored.items() if name != _FOLDER})
+    snapshot = checkpoints.restore(workdir / CHECKPOINTS, _shapes(config), config_json=_identity(stored))
+    return Run(config=config, scene=networks.scene(config.network), data=Path(stored[_FOLDER]), snapshot=snapshot)
+
+
+def _stored(config: ReconstructConfig, data: Path) -> dict[str, Any]:
+    """What config.json holds."""
+    return {_FOLDER: str(data), **flags.to_json(config)}
+
+
+def _identity(stored: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in stored.items() if name not in _FREE}
+
+
+def _at_start(config: ReconstructConfig, params: Any) -> Snapshot:
+    return Snapshot(fitting.first_state(config.fit, params), jnp.zeros(()), jnp.zeros(()))
+
+
+def _shapes(config: ReconstructConfig) -> Snapshot:
+    """A snapshot of empty arrays on the host."""
+
+    def at_start() -> Snapshot:
+        return _at_start(config, networks.initialise(config.network, jnp.zeros(3), key=jax.random.key(config.seed)))
+
+    return jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), jax.eval_shape(at_start))
+
+
+def _cut_log(log: Path, step: int) -> None:
+    """Drop the lines of steps that will be done again."""
+    if log.is_file():
+        files.write_json_lines(log, [line for line in files.read_json_lines(log) if line["step"] <= step])
