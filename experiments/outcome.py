@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.pictures import compile_render, srgb, vertex_colours
+from experiments.posing import Posing
 from experiments.presets import ReconstructConfig
 from experiments.runs import Snapshot
 from experiments.versions import versions
@@ -26,9 +27,10 @@ NEAR = 0.01
 class Outcome:
     """Evaluates a fit against held-out views and, where the data set has it, against the true shape."""
 
-    def __init__(self, scene: Scene, config: ReconstructConfig, data: Path, workdir: Path, test: Views):
+    def __init__(self, scene: Scene, config: ReconstructConfig, data: Path, workdir: Path, test: Views, posing: Posing):
         """Of a run on the pictures in `data`, writing into `workdir`."""
-        self._scene, self._config, self._test = scene, config, test
+        self._scene, self._config, self._posing = scene, config, posing
+        self._given_test = self._test = test
         self._data, self._workdir = data, workdir
         self._exact = load_exact(data / "truth_views.npz", test)
         self._render: Callable[[Any, Camera], Image] | None = None
@@ -44,7 +46,7 @@ class Outcome:
         """Write images/, mesh.ply and metrics.json; returns the metrics."""
         params, steps = self._params(snapshot.state), int(snapshot.state.step)
         views = [self._view(params, index) for index in range(len(self._test))]
-        metrics: dict[str, Any] = mean_scores(views) | self._shape(params)
+        metrics: dict[str, Any] = mean_scores(views) | self._shape(params) | self._posing.scores(params)
         metrics |= {
             "seconds": float(snapshot.seconds),
             "seconds_per_step": float(snapshot.in_steps) / max(steps, 1),
@@ -59,8 +61,10 @@ class Outcome:
         return metrics
 
     def _params(self, state: FitState) -> Any:
-        """The averaged params, ready to be evaluated."""
-        return jax.jit(self._scene.prepare)(_here(state.average))
+        """The averaged params, ready to be evaluated; the held-out cameras follow where they have drifted."""
+        params = jax.jit(self._scene.prepare)(_here(state.average))
+        self._test = self._posing.in_scene(params, self._given_test)
+        return params
 
     def _view(self, params: Any, index: int) -> dict[str, float]:
         """Render, write and score one held-out view."""

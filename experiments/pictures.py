@@ -10,7 +10,7 @@ import numpy as np
 
 from experiments.presets import ReconstructConfig
 from sdfrepar import memory
-from sdfrepar.imaging import srgb_from_linear
+from sdfrepar.imaging import FilmConfig, srgb_from_linear
 from sdfrepar.meshing import Mesh
 from sdfrepar.records import Camera, Image
 from sdfrepar.rendering import Scene, render_image
@@ -33,9 +33,10 @@ def compile_render(
     Raises:
         ValueError: too little memory for even the smallest chunk.
     """
+    film = FilmConfig(samples_per_side=config.picture_samples)
 
     def in_parts(parts: int) -> Any:
-        render = replace(config.render, chunk=config.render.chunk // parts)
+        render = replace(config.render, film=film, chunk=config.render.chunk // parts)
         draw = jax.jit(lambda params, camera: render_image(scene, render, params, camera))
         return draw.lower(params, camera).compile()
 

@@ -25,6 +25,11 @@ class ReconstructConfig:
     """Seconds between two checkpoints; the last step leaves one in any case."""
     pictures: int = 5
     """Pictures of a held-out view written on the way."""
+    picture_samples: int = 2
+    """Samples along each side of a pixel in the pictures that are written and scored."""
+    pose_noise: float = 0.0
+    """Degrees by which every training camera is turned, and hundredths of its distance by which it is shifted, before
+    the run begins: to see whether --refine_poses finds it again."""
     memory_gb: float | None = None
     """Temporary memory a device may give to a step or a picture, 1e9 bytes; what needs more is done in parts, with the
     same result. None for three quarters of what the device has."""

@@ -3,7 +3,8 @@
     python -m experiments.reconstruct --data=runs/demo/data --workdir=runs/demo --preset=quick
 
 Seven minutes on two CPU cores for the demo: PSNR about 39 dB, occupancy IoU about 0.97. With --gradient=interior the
-same run differentiates the interior of the surface alone, and does not find the shape.
+same run differentiates the interior of the surface alone, and does not find the shape. --gradient=interior --masks=use
+is IDR as published: centre rays, the masks' loss, and the same networks.
 
 All devices that are visible share the pixels of a step; for several hosts see `experiments.hosts`.
 
@@ -22,8 +23,8 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
+from experiments import baselines, hosts, posing, runs
 from experiments import flags as experiment_flags
-from experiments import hosts, runs
 from experiments.fit_loop import fit
 from experiments.outcome import Outcome
 from experiments.presets import PRESETS, ReconstructConfig
@@ -36,6 +37,8 @@ def main(argv: Sequence[str]) -> None:
     if len(argv) > 1:
         raise ValueError(f"{argv[1]!r} is no flag; write --data=FOLDER --workdir=FOLDER.")
     config = experiment_flags.read(PRESETS[flags.FLAGS.preset])
+    if config.render.gradient.method == "interior" and config.fit.masks == "use":
+        config = baselines.idr(config)
     hosts.connect(config.hosts)
     with hosts.only_the_first_speaks():
         reconstruct(config, Path(flags.FLAGS.data), Path(flags.FLAGS.workdir), overwrite=flags.FLAGS.overwrite)
@@ -48,7 +51,8 @@ def reconstruct(config: ReconstructConfig, data: Path, workdir: Path, *, overwri
         RunError: the surface was lost, a value is not finite, or `workdir` holds another run and `overwrite` is false.
         ValueError, FileNotFoundError: data that cannot be used.
     """
-    train, test = datasets.load(data, config.data)
+    given, test = datasets.load(data, config.data)
+    train = posing.disturbed(given, config.pose_noise, seed=config.seed)
     height, width = train.images.shape[1:3]
     print(f"{data}: {len(train)} training and {len(test)} held-out views of {width} x {height} pixels")
 
@@ -59,7 +63,7 @@ def reconstruct(config: ReconstructConfig, data: Path, workdir: Path, *, overwri
     snapshot = runs.begin(config, data, workdir, params, overwrite=overwrite)
     pixels = fitting.gather_pixels(train, config.fit.levels)
     pixels, key = fitting.on_all_devices((pixels, key))
-    outcome = Outcome(scene, config, data, workdir, test)
+    outcome = Outcome(scene, config, data, workdir, test, posing.Posing(given.cameras, train.cameras))
     keep = partial(runs.save, config, data, workdir)
 
     last = fit(config, scene, snapshot, pixels, key, workdir / runs.LOG, show=outcome.progress_picture, keep=keep)
@@ -80,4 +84,8 @@ if __name__ == "__main__":
     flags.DEFINE_boolean("overwrite", False, "throw another run in the work directory away, and begin anew")
     experiment_flags.define(PRESETS["quick"])
     flags.DEFINE_alias("gradient", "render.gradient.method")
+    flags.DEFINE_alias("field", "network.field")
+    flags.DEFINE_alias("background", "network.background.kind")
+    flags.DEFINE_alias("masks", "fit.masks")
+    flags.DEFINE_alias("refine_poses", "fit.refine_poses")
     experiment_flags.run(main)

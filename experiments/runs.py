@@ -26,8 +26,11 @@ CONFIG, LOG, CHECKPOINTS = "config.json", "metrics.jsonl", "checkpoints"
 # Beside the fields of the config, of which `data` is one, config.json holds the folder of the pictures.
 _FOLDER = "data_folder"
 
+# And the number of training views, where something is fitted of each.
+_VIEWS = "views"
+
 # What may change when a run goes on: who works, and what is written when. The rest decides its parameters.
-_FREE = ("hosts", "memory_gb", "checkpoint_every", "pictures", "mesh_resolution")
+_FREE = (_VIEWS, "hosts", "memory_gb", "checkpoint_every", "pictures", "mesh_resolution")
 
 
 class Snapshot(NamedTuple):
@@ -79,7 +82,7 @@ def begin(config: ReconstructConfig, data: Path, workdir: Path, params: Any, *, 
         print(f"{workdir} holds a checkpoint of this run; it goes on at step {int(snapshot.state.step)}.")
     if hosts.is_first():
         _cut_log(workdir / LOG, int(snapshot.state.step))
-        files.write_json(workdir / CONFIG, stored)
+        files.write_json(workdir / CONFIG, {**stored, _VIEWS: fitting.count_of_views(params)})
     return snapshot
 
 
@@ -101,8 +104,10 @@ def load(workdir: Path) -> Run:
             f"{workdir} holds no {CONFIG}, so no run; set --workdir to that of experiments.reconstruct."
         )
     stored = files.read_json(workdir / CONFIG)
-    config = flags.from_json(PRESETS["quick"], {name: value for name, value in stored.items() if name != _FOLDER})
-    snapshot = checkpoints.restore(workdir / CHECKPOINTS, _shapes(config), config_json=_identity(stored))
+    fields = {name: value for name, value in stored.items() if name not in (_FOLDER, _VIEWS)}
+    config = flags.from_json(PRESETS["quick"], fields)
+    like = _shapes(config, stored[_VIEWS])
+    snapshot = checkpoints.restore(workdir / CHECKPOINTS, like, config_json=_identity(stored))
     return Run(config=config, scene=networks.scene(config.network), data=Path(stored[_FOLDER]), snapshot=snapshot)
 
 
@@ -119,11 +124,12 @@ def _at_start(config: ReconstructConfig, params: Any) -> Snapshot:
     return Snapshot(fitting.first_state(config.fit, params), jnp.zeros(()), jnp.zeros(()))
 
 
-def _shapes(config: ReconstructConfig) -> Snapshot:
+def _shapes(config: ReconstructConfig, views: int) -> Snapshot:
     """A snapshot of empty arrays on the host."""
 
     def at_start() -> Snapshot:
-        return _at_start(config, networks.initialise(config.network, jnp.zeros(3), key=jax.random.key(config.seed)))
+        params = networks.initialise(config.network, jnp.zeros(3), key=jax.random.key(config.seed))
+        return _at_start(config, params | fitting.of_views(config.fit, views))
 
     return jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), jax.eval_shape(at_start))
 

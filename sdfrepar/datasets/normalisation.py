@@ -58,12 +58,24 @@ def to_unit_sphere(views: Views, centre: Sequence[float] | np.ndarray, radius: f
         )
     similarity = np.diag([radius, radius, radius, 1.0])
     similarity[:3, 3] = centre
+    return in_frame(views, similarity)
+
+
+def in_frame(views: Views, similarity: np.ndarray) -> Views:
+    """The same views in another frame; cameras rounded to float32.
+
+    Args:
+        views: in any frame; `world_from_scene` leads from it to the world.
+        similarity: (4, 4) from the other frame to that of `views`: rotation times scale, and translation.
+    """
+    scale = np.cbrt(np.linalg.det(similarity[:3, :3]))
+    turn = similarity[:3, :3] / scale
     cameras = dataclasses.replace(
         views.cameras,
         focal=np.asarray(views.cameras.focal, np.float32),
         principal=np.asarray(views.cameras.principal, np.float32),
-        rotation=np.asarray(views.cameras.rotation, np.float32),
-        position=((np.asarray(views.cameras.position) - centre) / radius).astype(np.float32),
+        rotation=(turn.T @ np.asarray(views.cameras.rotation)).astype(np.float32),
+        position=((np.asarray(views.cameras.position) - similarity[:3, 3]) @ turn / scale).astype(np.float32),
     )
     return dataclasses.replace(views, cameras=cameras, world_from_scene=views.world_from_scene @ similarity)
 

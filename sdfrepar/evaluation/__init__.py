@@ -13,13 +13,14 @@ from sdfrepar.evaluation.dtu import DtuChamfer, dtu_chamfer, dtu_culled
 from sdfrepar.evaluation.maps import depth_error, normal_error
 from sdfrepar.evaluation.overlaps import mask_iou, occupancy_iou
 from sdfrepar.evaluation.pictures import luminance, psnr, ssim
-from sdfrepar.evaluation.poses import PoseError, pose_error
+from sdfrepar.evaluation.poses import PoseError, alignment, pose_error
 from sdfrepar.evaluation.surfaces import FScore, chamfer, fscore, sample_surface
 
 __all__ = [
     "DtuChamfer",
     "FScore",
     "PoseError",
+    "alignment",
     "chamfer",
     "depth_error",
     "dtu_chamfer",

@@ -17,12 +17,12 @@ class PoseError(NamedTuple):
     position: np.ndarray  # (N,) units of the true positions
 
 
-def pose_error(estimated: Camera, true: Camera) -> PoseError:
-    """Errors of estimated poses after the best similarity alignment; intrinsics are not looked at.
+def alignment(estimated: Camera, true: Camera) -> np.ndarray:
+    """The similarity (4, 4), true frame from estimated frame, that brings estimated poses nearest to the true ones.
 
-    Protocol: the alignment's rotation is the mean, in the Frobenius norm, of the rotations that take each estimated
-    orientation to the true one; scale, not negative, and shift are then those of least squares between the positions
-    (Umeyama 1991, with the rotation given). The errors are the angle and the distance that remain.
+    Its rotation is the mean, in the Frobenius norm, of the rotations that take each estimated orientation to the true
+    one; scale, not negative, and shift are then those of least squares between the positions (Umeyama 1991, with the
+    rotation given).
 
     Args:
         estimated: leading axis N.
@@ -38,18 +38,39 @@ def pose_error(estimated: Camera, true: Camera) -> PoseError:
             f"There are {len(position)} estimated and {len(true_position)} true cameras, expected the same views in "
             "the same order; leave out those that one side lacks."
         )
-    alignment = _mean_rotation(true_rotation @ rotation.transpose(0, 2, 1))
-    centred, true_centred = (position - position.mean(axis=0)) @ alignment.T, true_position - true_position.mean(axis=0)
+    turn = _mean_rotation(true_rotation @ rotation.transpose(0, 2, 1))
+    centred, true_centred = (position - position.mean(axis=0)) @ turn.T, true_position - true_position.mean(axis=0)
     spread = np.sum(centred**2)
     if not spread > _COINCIDENT * np.sum(position**2):
         raise ValueError(
             f"The {len(position)} estimated cameras stand in one place, which leaves the scale open; expected at least "
             "two places, so score more views."
         )
-    scale = max(np.sum(centred * true_centred) / spread, 0.0)
+    similarity = np.eye(4)
+    similarity[:3, :3] = max(np.sum(centred * true_centred) / spread, 0.0) * turn
+    similarity[:3, 3] = true_position.mean(axis=0) - similarity[:3, :3] @ position.mean(axis=0)
+    return similarity
+
+
+def pose_error(estimated: Camera, true: Camera) -> PoseError:
+    """Errors of estimated poses; intrinsics are not looked at.
+
+    Protocol: the angle and the distance that remain after the best similarity, `alignment`.
+
+    Args:
+        estimated: leading axis N.
+        true: leading axis N, the same views in the same order.
+
+    Raises:
+        ValueError: as `alignment`.
+    """
+    similarity = alignment(estimated, true)
+    rotation, position = _pose(estimated, "estimated")
+    true_rotation, true_position = _pose(true, "true")
+    turn = _mean_rotation(true_rotation @ rotation.transpose(0, 2, 1))
     return PoseError(
-        rotation=_angle(true_rotation.transpose(0, 2, 1) @ alignment @ rotation),
-        position=np.linalg.norm(scale * centred - true_centred, axis=1),
+        rotation=_angle(true_rotation.transpose(0, 2, 1) @ turn @ rotation),
+        position=np.linalg.norm(position @ similarity[:3, :3].T + similarity[:3, 3] - true_position, axis=1),
     )
 
 

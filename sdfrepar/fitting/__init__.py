@@ -29,7 +29,7 @@ from sdfrepar.fitting.step import (
     shared_gradient,
     start,
 )
-from sdfrepar.fitting.views import exposed, of_views, seen_from
+from sdfrepar.fitting.views import count_of_views, exposed, of_views, seen_from
 
 __all__ = [
     "Approach",
@@ -39,6 +39,7 @@ __all__ = [
     "Pixels",
     "approach_pixels",
     "choose_batch",
+    "count_of_views",
     "draw_pixels",
     "eikonal_points",
     "exposed",

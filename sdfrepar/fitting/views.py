@@ -20,6 +20,11 @@ def of_views(config: FitConfig, count: int) -> dict[str, jax.Array]:
     return {name: jnp.zeros((count, size)) for name, (is_wanted, size) in wanted.items() if is_wanted}
 
 
+def count_of_views(params: Any) -> int:
+    """How many pictures these parameters are of; 0 where nothing is fitted of each."""
+    return max((len(params[name]) for name in ("poses", "exposure") if _has(params, name)), default=0)
+
+
 def seen_from(params: Any, camera: Camera, view: jax.Array) -> Camera:
     """P cameras where the parameters move them; `view` (P,) says whose pictures they took.
 

@@ -1,0 +1,20 @@
+"""The baseline [I20] in the same pipeline, with the same networks, optimiser and rays a step."""
+
+from dataclasses import replace
+
+from experiments.presets import ReconstructConfig
+from sdfrepar.imaging import FilmConfig
+
+
+def idr(config: ReconstructConfig) -> ReconstructConfig:
+    """The config with [I20]'s pixels and gradient: one ray through the centre of pixels of full size, interior alone.
+
+    `config.fit.masks` stays, and decides whether it is IDR as published or IDR without masks.
+    """
+    render = replace(
+        config.render,
+        film=FilmConfig(filter="box", pattern="regular", samples_per_side=1, edge_samples=0),
+        gradient=replace(config.render.gradient, method="interior"),
+    )
+    rays = config.fit.pixels * config.render.film.inside
+    return replace(config, render=render, fit=replace(config.fit, pixels=rays, candidates=1, levels=1))
