@@ -4,19 +4,17 @@ Every whole-file write is atomic: a reader sees the old file or the new one, nev
 a killed run. imageio and trimesh take long to import and are therefore imported where they are used.
 """
 
-import importlib.util
 import json
 import math
 import os
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 _MESH_SUFFIXES = (".ply", ".obj", ".glb", ".stl")
-_FILM_SUFFIXES = (".gif", ".mp4")
 
 
 def encode_srgb(linear: np.ndarray) -> np.ndarray:
@@ -31,6 +29,11 @@ def decode_srgb(encoded: np.ndarray) -> np.ndarray:
     encoded = np.asarray(encoded)
     curved = ((np.maximum(encoded, 0.04045) + 0.055) / 1.055) ** 2.4
     return np.where(encoded <= 0.04045, encoded / 12.92, curved)
+
+
+def as_bytes(unit: np.ndarray) -> np.ndarray:
+    """Values in [0, 1] as the nearest of 256 levels; any shape."""
+    return np.round(np.clip(unit, 0.0, 1.0) * 255.0).astype(np.uint8)
 
 
 def read_image(path: str | Path) -> np.ndarray:
@@ -81,45 +84,7 @@ def write_image(path: str | Path, rgb_srgb: np.ndarray) -> None:
         )
     if not np.isfinite(rgb_srgb).all():
         raise ValueError(f"Cannot write {path}: the picture holds NaN or infinity; find where they come from first.")
-    write_bytes(path, imageio.imwrite("<bytes>", _to_bytes(rgb_srgb), extension=".png"))
-
-
-def write_film(path: str | Path, frames_srgb: Sequence[np.ndarray], frames_per_second: float) -> None:
-    """Write an animation, atomically, creating parent folders: a looping `.gif`, or an `.mp4` through ffmpeg.
-
-    Args:
-        path: its suffix chooses the format.
-        frames_srgb: at least one, each (H, W, 3), sRGB in [0, 1]. A GIF keeps 256 colours a frame; an MP4 repeats the
-            last row or column where their number is odd.
-        frames_per_second: positive.
-
-    Raises:
-        ValueError: another suffix, or frames of unlike shapes.
-        ImportError: an `.mp4` without imageio-ffmpeg.
-    """
-    import imageio.v3 as imageio
-
-    path = require_film(path)
-    shapes = sorted({np.shape(frame) for frame in frames_srgb})
-    if len(shapes) != 1 or len(shapes[0]) != 3 or shapes[0][2] != 3:
-        raise ValueError(f"Cannot write {path} from frames of shapes {shapes}; expected one shape (H, W, 3) for all.")
-    frames = np.stack([_to_bytes(np.asarray(frame)) for frame in frames_srgb])
-    options: dict[str, Any] = {"plugin": "pillow", "duration": 1000.0 / frames_per_second, "loop": 0}
-    if path.suffix.lower() == ".mp4":
-        # Its colours are stored for blocks of 2 x 2 pixels.
-        frames = np.pad(frames, ((0, 0), (0, shapes[0][0] % 2), (0, shapes[0][1] % 2), (0, 0)), mode="edge")
-        options = {"plugin": "FFMPEG", "fps": frames_per_second, "macro_block_size": 2}
-    write_bytes(path, imageio.imwrite("<bytes>", frames, extension=path.suffix.lower(), **options))
-
-
-def require_film(path: str | Path) -> Path:
-    """`path`, if `write_film` can write it; to be asked before the frames are made. Raises as `write_film`."""
-    path = Path(path)
-    if path.suffix.lower() not in _FILM_SUFFIXES:
-        raise ValueError(f"{path} has no known film format; end the name in one of {', '.join(_FILM_SUFFIXES)}.")
-    if path.suffix.lower() == ".mp4" and importlib.util.find_spec("imageio_ffmpeg") is None:
-        raise ImportError(f"Cannot write {path} without imageio-ffmpeg; pip install imageio-ffmpeg, or write a .gif.")
-    return path
+    write_bytes(path, imageio.imwrite("<bytes>", as_bytes(rgb_srgb), extension=".png"))
 
 
 def write_mesh(
@@ -145,16 +110,16 @@ def write_mesh(
     """
     import trimesh
 
-    path = _require_mesh_suffix(path)
+    path = require_mesh(path)
     vertices, faces = np.asarray(vertices), np.asarray(faces)
-    _require_mesh(path, vertices, faces)
+    _require_triangles(path, vertices, faces)
     for name, values in (("colours", colours), ("normals", normals)):
         if values is not None and np.shape(values) != vertices.shape:
             raise ValueError(f"Cannot write {path}: {name} of shape {np.shape(values)}; expected {vertices.shape}.")
     mesh = trimesh.Trimesh(
         vertices=vertices,
         faces=faces,
-        vertex_colors=None if colours is None else _to_bytes(np.asarray(colours)),
+        vertex_colors=None if colours is None else as_bytes(np.asarray(colours)),
         vertex_normals=None if normals is None else np.asarray(normals),
         process=False,
     )
@@ -166,6 +131,14 @@ def write_mesh(
     write_bytes(path, data.encode() if isinstance(data, str) else bytes(data))
 
 
+def require_mesh(path: str | Path) -> Path:
+    """`path`, if `write_mesh` can write it; to be asked before the mesh is made. Raises as `write_mesh`."""
+    path = Path(path)
+    if path.suffix.lower() not in _MESH_SUFFIXES:
+        raise ValueError(f"{path} has no known mesh format; end the name in one of {', '.join(_MESH_SUFFIXES)}.")
+    return path
+
+
 def read_mesh(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     """The vertices (V, 3) float32 and faces (F, 3) int32 of a triangle mesh; the parts of a scene are joined.
 
@@ -175,7 +148,7 @@ def read_mesh(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     """
     import trimesh
 
-    path = _require_file(_require_mesh_suffix(path))
+    path = _require_file(require_mesh(path))
     try:
         mesh = trimesh.load_mesh(path, process=False)
         vertices, faces = np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.int32)
@@ -269,14 +242,7 @@ def _require_file(path: str | Path) -> Path:
     return path
 
 
-def _require_mesh_suffix(path: str | Path) -> Path:
-    path = Path(path)
-    if path.suffix.lower() not in _MESH_SUFFIXES:
-        raise ValueError(f"{path} has no known mesh format; end the name in one of {', '.join(_MESH_SUFFIXES)}.")
-    return path
-
-
-def _require_mesh(path: Path, vertices: np.ndarray, faces: np.ndarray) -> None:
+def _require_triangles(path: Path, vertices: np.ndarray, faces: np.ndarray) -> None:
     if vertices.ndim != 2 or vertices.shape[1] != 3 or faces.ndim != 2 or faces.shape[1] != 3:
         raise ValueError(
             f"Cannot write {path} from vertices {vertices.shape} and faces {faces.shape}; expected (V, 3) and (F, 3)."
@@ -288,11 +254,6 @@ def _require_mesh(path: Path, vertices: np.ndarray, faces: np.ndarray) -> None:
             f"Cannot write {path}: faces name vertices {faces.min()} to {faces.max()}; expected indices "
             f"from 0 to {len(vertices) - 1}."
         )
-
-
-def _to_bytes(unit: np.ndarray) -> np.ndarray:
-    """Values in [0, 1] as the nearest of 256 levels."""
-    return np.round(np.clip(unit, 0.0, 1.0) * 255.0).astype(np.uint8)
 
 
 def _white_level(dtype: np.dtype, path: Path) -> float:

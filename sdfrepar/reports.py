@@ -109,12 +109,14 @@ def normal_picture(normal: np.ndarray, opacity: np.ndarray) -> np.ndarray:
     return _over_white(0.5 * (normal / np.maximum(length, 1e-12) + 1.0), opacity)
 
 
-def depth_picture(depth: np.ndarray, opacity: np.ndarray) -> np.ndarray:
+def depth_picture(depth: np.ndarray, opacity: np.ndarray, limits: tuple[float, float] | None = None) -> np.ndarray:
     """Depth in greys, the nearest hit brightest and the farthest darkest, over white.
 
     Args:
         depth: (H, W) scene units; ignored where nothing was hit.
         opacity: (H, W) in [0, 1]; 0 where nothing was hit.
+        limits: the brightest and the darkest depth, scene units, so that the pictures of a film agree; those of this
+            picture if not given.
 
     Returns:
         (H, W, 3) float32 in [0, 1].
@@ -126,8 +128,9 @@ def depth_picture(depth: np.ndarray, opacity: np.ndarray) -> np.ndarray:
     if depth.ndim != 2 or depth.shape != opacity.shape:
         raise ValueError(f"depth and opacity have shapes {depth.shape} and {opacity.shape}, expected (H, W) for both.")
     hit = opacity > 0
-    nearest, farthest = (depth[hit].min(), depth[hit].max()) if hit.any() else (0.0, 0.0)
-    share = np.where(hit, depth - nearest, 0.0) / max(farthest - nearest, 1e-12)
+    own = (depth[hit].min(), depth[hit].max()) if hit.any() else (0.0, 0.0)
+    nearest, farthest = own if limits is None else limits
+    share = np.clip(np.where(hit, depth - nearest, 0.0) / max(farthest - nearest, 1e-12), 0.0, 1.0)
     grey = _NEAREST_GREY + (_FARTHEST_GREY - _NEAREST_GREY) * share
     return _over_white(np.repeat(grey[..., None], 3, axis=-1), opacity)
 

@@ -13,11 +13,21 @@ import numpy as np
 import pytest
 import trimesh
 
-from experiments import compare, demo_scene, fit_loop, reconstruct, runs
+from experiments import (
+    compare,
+    demo_scene,
+    evaluate,
+    export_mesh,
+    fit_loop,
+    reconstruct,
+    render_views,
+    runs,
+)
 from experiments.flags import RunError
 from experiments.hosts import HostsConfig
+from experiments.orbit import orbit
 from experiments.presets import PRESETS
-from sdfrepar import checkpoints, files, memory
+from sdfrepar import checkpoints, datasets, files, memory
 from sdfrepar.fitting import FitConfig
 from sdfrepar.networks import NetworkConfig
 
@@ -148,6 +158,83 @@ def test_a_folder_without_a_run_is_said(tmp_path):
         runs.load(tmp_path)
 
 
+def test_a_run_is_evaluated_from_its_checkpoint(data, run, tmp_path):
+    """The same numbers, from config.json and the checkpoint alone; a finer mesh where it is asked for."""
+    workdir, metrics = run
+    again = evaluate.evaluate(runs.load(workdir), data, tmp_path, mesh_resolution=32)
+    same = {"psnr", "ssim", "iou", "steps", "seconds", "seconds_per_step", "views"}
+    assert {name: again[name] for name in same} == {name: metrics[name] for name in same}
+    assert files.read_json(tmp_path / "metrics.json")["psnr"] == metrics["psnr"]
+    assert len(files.read_mesh(tmp_path / "mesh.ply")[0]) > len(files.read_mesh(workdir / "mesh.ply")[0])
+
+
+def test_the_mesh_of_a_run_is_that_of_its_outcome(run, tmp_path):
+    """At the same resolution, and carried to another frame."""
+    workdir, _ = run
+    world_from_scene = np.diag([2.0, 2.0, 2.0, 1.0])
+    mesh = export_mesh.export(
+        runs.load(workdir), tmp_path / "a.glb", world_from_scene, resolution=TINY.mesh_resolution, components="all"
+    )
+    np.testing.assert_allclose(mesh.vertices, 2.0 * files.read_mesh(workdir / "mesh.ply")[0], atol=1e-5)
+    assert mesh.volume > 0 and (mesh.normals * mesh.vertices).sum(-1).mean() > 0
+    colours = [trimesh.load_mesh(path).visual.vertex_colors for path in (tmp_path / "a.glb", workdir / "mesh.ply")]
+    np.testing.assert_array_equal(*colours)
+    assert re.search(r"vertices, .* watertight True, Euler number 2, from \(-\S+ ", export_mesh.described(mesh))
+    with pytest.raises(ValueError, match=r"a\.off has no known mesh format"):
+        export_mesh.export(runs.load(workdir), tmp_path / "a.off", world_from_scene)
+
+
+@pytest.fixture(scope="module")
+def training(data):
+    """The cameras that took the pictures."""
+    return datasets.load(data, datasets.DataConfig())[0].cameras
+
+
+def test_a_turn_around_a_run(run, training, tmp_path):
+    """Lit from straight ahead of the first picture's camera, the white surface is bright; from behind, ambient."""
+    loaded = runs.load(run[0])
+    light = tuple(float(x) for x in orbit(training, 2, elevation=0.0)[0].position)
+    config = render_views.ViewsConfig(
+        frames=2, elevation=0.0, resolution=(12, 8), what=("colour", "normals", "depth"), relight=light
+    )
+    frames = list(render_views.turntable(config, loaded, training))
+    assert [frame.shape for frame in frames] == [(8, 3 * 12 + 2 * 2, 3)] * 2
+    lit, unlit = (frame[4, 6] for frame in frames)
+    assert lit.max() - lit.min() < 1e-3
+    assert lit[0] > 0.8 and unlit[0] == pytest.approx(files.encode_srgb(np.array(0.8 * 0.15)), abs=2e-3)
+    np.testing.assert_allclose(frames[0][0, -1], 1.0)
+    render_views.write(tmp_path / "turn", frames)
+    assert sorted(path.name for path in (tmp_path / "turn").iterdir()) == ["0000.png", "0001.png"]
+    np.testing.assert_allclose(files.read_image(tmp_path / "turn" / "0000.png"), frames[0], atol=0.003)
+    render_views.write(tmp_path / "turn.gif", frames)
+    assert (tmp_path / "turn.gif").is_file()
+
+
+def test_relighting_keeps_the_colours_that_were_found(run):
+    scene, params = runs.load(run[0]).scene, runs.load(run[0]).params
+    x, normal = np.array([0.0, 0.0, 0.5], np.float32), np.array([0.0, 0.0, 1.0], np.float32)
+    lit = render_views.relit(scene, (0.0, 0.0, 3.0), "network").radiance(params, x, normal, -normal)
+    np.testing.assert_allclose(lit, scene.radiance(params, x, normal, -normal), rtol=1e-6)
+    dim = render_views.relit(scene, (0.0, 0.0, -3.0), "network").radiance(params, x, normal, -normal)
+    np.testing.assert_allclose(dim, 0.15 * lit, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"frames": 0}, "frames is 0"),
+        ({"elevation": 90.0}, r"elevation is 90\.0 degrees"),
+        ({"radius": -1.0}, r"radius is -1\.0"),
+        ({"resolution": (0, 8)}, r"resolution is \(0, 8\)"),
+        ({"what": ()}, "what is empty"),
+        ({"up": (0.0, 0.0, 0.0)}, r"up is \(0\.0, 0\.0, 0\.0\), which is no direction"),
+    ],
+)
+def test_views_that_cannot_be_are_refused(changes, words):
+    with pytest.raises(ValueError, match=words):
+        render_views.ViewsConfig(**changes)
+
+
 def test_runs_can_be_compared(run, capsys):
     workdir, _ = run
     assert compare.stack([workdir, workdir], views=1).shape == (32, 5 * 16 + 4 * 2, 3)
@@ -183,8 +270,6 @@ def test_watch_names_what_is_not_finite():
 
 
 def test_border_colour_is_the_backgrounds(data):
-    from sdfrepar import datasets
-
     train, _ = datasets.load(data, datasets.DataConfig())
     np.testing.assert_allclose(reconstruct.border_colour(train), demo_scene.BACKGROUND, atol=0.01)
 

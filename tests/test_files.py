@@ -74,44 +74,6 @@ def test_write_image_says_what_is_wrong(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def film(count=4):
-    """A white bar that moves over black."""
-    frames = np.zeros((count, 7, 9, 3))
-    for index, frame in enumerate(frames):
-        frame[:, index] = 1.0
-    return frames
-
-
-def test_a_gif_holds_every_frame(tmp_path):
-    files.write_film(tmp_path / "new" / "a.gif", film(), 20.0)
-    stored = imageio.imread((tmp_path / "new" / "a.gif").read_bytes(), plugin="pillow", index=None)
-    np.testing.assert_array_equal(stored[..., :3], film() * 255)
-    about = imageio.immeta((tmp_path / "new" / "a.gif").read_bytes(), plugin="pillow")
-    assert about["duration"] == 50 and about["loop"] == 0
-
-
-# imageio's ffmpeg plugin leaves its pipes to the garbage collector.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_an_mp4_of_an_odd_size_gains_a_row_and_a_column(tmp_path):
-    pytest.importorskip("imageio_ffmpeg")
-    files.write_film(tmp_path / "a.mp4", film(), 10.0)
-    stored = imageio.imread(tmp_path / "a.mp4", plugin="FFMPEG", index=None)
-    assert stored.shape == (4, 8, 10, 3)
-    assert stored[0, 3, 0].mean() > 128 > stored[0, 3, 5].mean()
-
-
-def test_write_film_says_what_is_wrong(tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match=r"a\.avi has no known film format; end the name in one of \.gif, \.mp4"):
-        files.write_film(tmp_path / "a.avi", film(), 10.0)
-    with pytest.raises(ValueError, match=r"frames of shapes \[\(7, 9\)\]; expected one shape"):
-        files.write_film(tmp_path / "a.gif", film()[..., 0], 10.0)
-    monkeypatch.setattr(files.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(
-        ImportError, match=r"a\.mp4 without imageio-ffmpeg; pip install imageio-ffmpeg, or write a \.gif"
-    ):
-        files.require_film(tmp_path / "a.mp4")
-
-
 @pytest.mark.parametrize("suffix", [".ply", ".obj", ".glb"])
 def test_mesh_round_trip(tmp_path, suffix):
     colours = np.array([[0, 0, 0], [1, 0, 0], [0, 0.5, 0], [0, 0, 1]])

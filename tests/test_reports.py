@@ -94,6 +94,8 @@ def test_depth_is_bright_when_near_and_white_when_missed():
     np.testing.assert_allclose(reports.depth_picture(depth, opacity)[0, :, 1], [0.9, 0.5, 0.1, 1.0], rtol=1e-6)
     np.testing.assert_allclose(reports.depth_picture(depth, 0.0 * opacity), 1.0)
     np.testing.assert_allclose(reports.depth_picture(0.0 * depth + 3.0, 0.0 * opacity + 1.0), 0.9)
+    limited = reports.depth_picture(depth, opacity, (3.0, 5.0))
+    np.testing.assert_allclose(limited[0, :, 1], [0.9, 0.9, 0.5, 1.0], rtol=1e-6)
     with pytest.raises(ValueError, match=r"expected \(H, W\)"):
         reports.depth_picture(depth, opacity[0])
 
