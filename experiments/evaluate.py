@@ -15,10 +15,9 @@ from typing import Any
 from absl import flags
 
 from experiments import flags as experiment_flags
-from experiments import runs
+from experiments import posing, runs
 from experiments.outcome import Outcome
 from experiments.runs import Run
-from sdfrepar import datasets
 
 
 def main(argv: Sequence[str]) -> None:
@@ -43,9 +42,9 @@ def evaluate(run: Run, data: Path, output: Path, *, mesh_resolution: int | None 
         ValueError, FileNotFoundError: data that cannot be used.
     """
     config = replace(run.config, mesh_resolution=mesh_resolution or run.config.mesh_resolution)
-    _, test = datasets.load(data, config.data)
+    _, test, poses = posing.load(config, data)
     print(f"step {run.step} of {config.fit.steps}, {len(test)} held-out views of {data}")
-    return Outcome(run.scene, config, data, output, test).write(run.snapshot)
+    return Outcome(run.scene, config, data, output, test, poses).write(run.snapshot)
 
 
 if __name__ == "__main__":

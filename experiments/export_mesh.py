@@ -13,10 +13,10 @@ import numpy as np
 from absl import flags
 
 from experiments import flags as experiment_flags
-from experiments import runs
+from experiments import posing, runs
 from experiments.pictures import vertex_colours
 from experiments.runs import Run
-from sdfrepar import datasets, files, meshing
+from sdfrepar import files, meshing
 from sdfrepar.meshing import Mesh
 
 
@@ -27,8 +27,8 @@ def main(argv: Sequence[str]) -> None:
     run = runs.load(Path(given.workdir))
     world_from_scene = np.eye(4)
     if given.frame == "world":
-        train, _ = datasets.load(run.data if given.data is None else given.data, run.config.data)
-        world_from_scene = train.world_from_scene
+        train, _, poses = posing.load(run.config, run.data if given.data is None else Path(given.data))
+        world_from_scene = poses.in_scene(run.params, train).world_from_scene
     mesh = export(run, Path(given.output), world_from_scene, resolution=given.resolution, components=given.components)
     print(f"{given.output}: step {run.step}, {described(mesh)}, {given.frame} frame")
 

@@ -1,13 +1,15 @@
 """Cameras that are off, on purpose or not, and where a fit that refines poses has brought them."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sdfrepar import cameras, evaluation
+from experiments.presets import ReconstructConfig
+from sdfrepar import cameras, datasets, evaluation
 from sdfrepar.datasets.normalisation import in_frame
 from sdfrepar.records import Camera, Views
 
@@ -31,6 +33,17 @@ def disturbed(views: Views, amount: float, *, seed: int) -> Views:
         position=(position + shifts).astype(np.float32),  # pyright: ignore[reportArgumentType]
     )
     return replace(views, cameras=moved)
+
+
+def load(config: ReconstructConfig, data: Path) -> tuple[Views, Views, "Posing"]:
+    """The training views as a run begins with them, the held-out views, and what becomes of their cameras.
+
+    Raises:
+        ValueError, FileNotFoundError: data that cannot be used.
+    """
+    given, test = datasets.load(data, config.data)
+    train = disturbed(given, config.pose_noise, seed=config.seed)
+    return train, test, Posing(given.cameras, train.cameras)
 
 
 class Posing:

@@ -28,7 +28,7 @@ from experiments import flags as experiment_flags
 from experiments.fit_loop import fit
 from experiments.outcome import Outcome
 from experiments.presets import PRESETS, ReconstructConfig
-from sdfrepar import datasets, fitting, networks
+from sdfrepar import fitting, networks
 from sdfrepar.records import Views
 
 
@@ -51,8 +51,7 @@ def reconstruct(config: ReconstructConfig, data: Path, workdir: Path, *, overwri
         RunError: the surface was lost, a value is not finite, or `workdir` holds another run and `overwrite` is false.
         ValueError, FileNotFoundError: data that cannot be used.
     """
-    given, test = datasets.load(data, config.data)
-    train = posing.disturbed(given, config.pose_noise, seed=config.seed)
+    train, test, poses = posing.load(config, data)
     height, width = train.images.shape[1:3]
     print(f"{data}: {len(train)} training and {len(test)} held-out views of {width} x {height} pixels")
 
@@ -63,7 +62,7 @@ def reconstruct(config: ReconstructConfig, data: Path, workdir: Path, *, overwri
     snapshot = runs.begin(config, data, workdir, params, overwrite=overwrite)
     pixels = fitting.gather_pixels(train, config.fit.levels)
     pixels, key = fitting.on_all_devices((pixels, key))
-    outcome = Outcome(scene, config, data, workdir, test, posing.Posing(given.cameras, train.cameras))
+    outcome = Outcome(scene, config, data, workdir, test, poses)
     keep = partial(runs.save, config, data, workdir)
 
     last = fit(config, scene, snapshot, pixels, key, workdir / runs.LOG, show=outcome.progress_picture, keep=keep)

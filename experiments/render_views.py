@@ -21,11 +21,11 @@ import numpy as np
 from absl import flags
 
 from experiments import flags as experiment_flags
-from experiments import runs
+from experiments import posing, runs
 from experiments.orbit import orbit
 from experiments.pictures import compile_render, srgb
 from experiments.runs import Run
-from sdfrepar import datasets, files, films, reports, shading
+from sdfrepar import files, films, reports, shading
 from sdfrepar.records import Camera, Image
 from sdfrepar.rendering import Scene
 from sdfrepar.reports import Progress
@@ -88,7 +88,7 @@ def main(argv: Sequence[str]) -> None:
     if output.suffix:
         films.require(output)
     run = runs.load(Path(given.workdir))
-    train, _ = datasets.load(run.data if given.data is None else given.data, run.config.data)
+    train, _, _ = posing.load(run.config, run.data if given.data is None else Path(given.data))
     write(output, turntable(config, run, train.cameras))
 
 
@@ -110,7 +110,7 @@ def turntable(config: ViewsConfig, run: Run, training: Camera) -> Iterator[np.nd
     )
     scene = run.scene if config.relight is None else relit(run.scene, config.relight, config.albedo)
     params = jax.tree.map(jnp.asarray, run.params)
-    rays = math.prod(rig[0].resolution) * run.config.render.film.samples_per_side**2
+    rays = math.prod(rig[0].resolution) * run.config.picture_samples**2
     with Progress(len(rig)) as progress:
         draw = compile_render(scene, run.config, params, rig[0])
         begun = time.monotonic()

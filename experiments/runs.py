@@ -52,8 +52,8 @@ class Run:
 
     @property
     def params(self) -> Any:
-        """The moving average of the parameters, of which pictures and meshes are made."""
-        return self.snapshot.state.average
+        """The moving average of the parameters, ready to be evaluated, of which pictures and meshes are made."""
+        return jax.jit(self.scene.prepare)(self.snapshot.state.average)
 
     @property
     def step(self) -> int:
