@@ -1,4 +1,4 @@
-"""What the benchmarks have in common: a table to read, and a JSON that says where and when it was measured."""
+"""What the benchmarks have in common: a JSON that says where and when it was measured."""
 
 import datetime
 from pathlib import Path
@@ -16,9 +16,3 @@ def write(name: str, device: jax.Device, rows: list[dict[str, Any]], **about: An
     about = {"date": datetime.date.today().isoformat(), "device": device.device_kind, "jax": jax.__version__, **about}
     files.write_json(FOLDER / f"{name}.json", {**about, "rows": rows})
     print(", ".join(f"{key} {value}" for key, value in about.items()) + f"; {FOLDER / name}.json\n")
-
-
-def table(header: tuple[str, ...], rows: list[list[str]]) -> str:
-    """The rows in Markdown."""
-    lines = [header, ("---",) * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks import results
 from benchmarks.step import compile_gradient, interleaved
 from experiments.presets import PRESETS, ReconstructConfig
-from sdfrepar import networks
+from sdfrepar import networks, reports
 
 NETWORKS = ((4, 64), (4, 128), (8, 256), (8, 512))
 SAMPLES = (1 << 10, 1 << 12, 1 << 14, 1 << 16, 1 << 18)
@@ -38,7 +38,7 @@ def main() -> None:
     with jax.default_device(device):
         rows = list(measure(arguments.longest))
     results.write("sizes", device, rows)
-    print(results.table(("network", "weights", *(f"{samples // 1024}k samples" for samples in SAMPLES)), _cells(rows)))
+    print(reports.table(("network", "weights", *(f"{samples // 1024}k samples" for samples in SAMPLES)), _cells(rows)))
 
 
 def measure(longest: float) -> Iterator[dict[str, Any]]:

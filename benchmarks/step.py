@@ -25,7 +25,7 @@ import numpy as np
 
 from benchmarks import nested, results
 from experiments.presets import PRESETS, ReconstructConfig
-from sdfrepar import cameras, fitting, memory, networks
+from sdfrepar import cameras, fitting, memory, networks, reports
 from sdfrepar.records import Views
 from sdfrepar.rendering import RenderConfig
 
@@ -46,7 +46,7 @@ def main() -> None:
     with jax.default_device(device):
         rows = measure(config, arguments.repetitions, with_nested=not arguments.skip_nested)
     results.write(f"step-{arguments.preset}", device, rows, pixels=config.fit.pixels)
-    print(results.table(HEADER, [_cells(row, rows[0]) for row in rows]))
+    print(reports.table(HEADER, [_cells(row, rows[0]) for row in rows]))
 
 
 def measure(config: ReconstructConfig, repetitions: int, *, with_nested: bool = True) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ from benchmarks import results
 from experiments import demo_scene
 from experiments.presets import PRESETS
 from experiments.reconstruct import border_colour
-from sdfrepar import datasets, fitting, imaging, networks, raygen
+from sdfrepar import datasets, fitting, imaging, networks, raygen, reports
 from sdfrepar.imaging import FilmConfig
 from sdfrepar.records import Camera
 from sdfrepar.rendering import RenderConfig, Scene, buffers, render_image, trace_rays
@@ -61,7 +61,7 @@ def main() -> None:
         difference = row.pop("picture") - plain
         row |= {"largest": float(np.abs(difference).max()), "rms": float(np.sqrt(np.mean(difference**2)))}
     results.write("trace", jax.devices()[0], rows, resolution=camera.resolution)
-    print(results.table(HEADER, [_cells(row, rows[0]) for row in rows]))
+    print(reports.table(HEADER, [_cells(row, rows[0]) for row in rows]))
 
 
 def ways() -> dict[str, RenderConfig]:

@@ -7,7 +7,6 @@ installed, gradient_noise.png in the work directory. Seconds are those of one de
 the derivative is taken along one direction, in forward mode.
 """
 
-import io
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,8 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
+from experiments import curves, gradient_scenes
 from experiments import flags as experiment_flags
-from experiments import gradient_scenes
 from experiments.gradient_scenes import ReferenceConfig, SceneName, Subject
 from experiments.versions import versions
 from sdfrepar import files
@@ -102,17 +101,8 @@ def plot(metrics: dict[str, Any]) -> bytes:
     Raises:
         ImportError: matplotlib is missing.
     """
-    try:
-        from matplotlib import style
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(
-            "The curves are in metrics.json; drawing them needs matplotlib, which is not installed: "
-            "pip install 'sdfrepar[notebooks]'."
-        ) from error
 
-    with style.context("tableau-colorblind10"):
-        figure = Figure(figsize=(12.0, 4.2), layout="constrained")
+    def draw(figure: Any) -> None:
         by_samples, by_seconds = figure.subplots(1, 2, sharey=True)
         for axes, quantity in ((by_samples, "samples"), (by_seconds, "seconds")):
             for marker, (method, curve) in zip(_MARKERS, metrics["curves"].items(), strict=False):
@@ -124,9 +114,8 @@ def plot(metrics: dict[str, Any]) -> bytes:
         by_samples.axhline(metrics["reference_error"], color="grey", linestyle=":", label="noise of the reference")
         figure.legend(*by_samples.get_legend_handles_labels(), loc="outside right center")
         figure.suptitle(metrics["title"])
-        memory = io.BytesIO()
-        figure.savefig(memory, format="png", dpi=150)
-    return memory.getvalue()
+
+    return curves.drawn(draw, (12.0, 4.2))
 
 
 def errors(pictures: np.ndarray, reference: Estimate) -> tuple[float, float]:

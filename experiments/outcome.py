@@ -11,7 +11,7 @@ import numpy as np
 from experiments.pictures import compile_render, srgb, vertex_colours
 from experiments.posing import Posing
 from experiments.presets import ReconstructConfig
-from experiments.runs import Snapshot
+from experiments.runs import METRICS, Snapshot
 from experiments.versions import versions
 from experiments.view_scores import load_exact, mean_scores, score_view
 from sdfrepar import evaluation, files, meshing, reports
@@ -55,7 +55,7 @@ class Outcome:
             "views": {name: view for name, view in zip(self._test.names, views, strict=True)},
             "versions": versions(),
         }
-        files.write_json(self._workdir / "metrics.json", metrics)
+        files.write_json(self._workdir / METRICS, metrics)
         shown = {name: round(value, 4) for name, value in metrics.items() if isinstance(value, int | float)}
         print(", ".join(f"{name} {value}" for name, value in shown.items()))
         return metrics

@@ -4,6 +4,7 @@ run = runs.load(Path("runs/demo"))
 run.scene.distance(run.params, x)
 """
 
+import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from sdfrepar import checkpoints, files, fitting, networks
 from sdfrepar.fitting import FitState
 from sdfrepar.rendering import Scene
 
-CONFIG, LOG, CHECKPOINTS = "config.json", "metrics.jsonl", "checkpoints"
+CONFIG, LOG, METRICS, CHECKPOINTS = "config.json", "metrics.jsonl", "metrics.json", "checkpoints"
 
 # Beside the fields of the config, of which `data` is one, config.json holds the folder of the pictures.
 _FOLDER = "data_folder"
@@ -31,6 +32,10 @@ _VIEWS = "views"
 
 # What may change when a run goes on: who works, and what is written when. The rest decides its parameters.
 _FREE = (_VIEWS, "hosts", "memory_gb", "checkpoint_every", "pictures", "mesh_resolution")
+
+
+class OtherRunError(RunError):
+    """The work directory holds another run."""
 
 
 class Snapshot(NamedTuple):
@@ -64,10 +69,10 @@ class Run:
 def begin(config: ReconstructConfig, data: Path, workdir: Path, params: Any, *, overwrite: bool) -> Snapshot:
     """Where a run starts: at the last checkpoint of the same run in `workdir`, or with `params`; on all devices.
 
-    metrics.jsonl is cut back to that step, and config.json written.
+    metrics.jsonl is cut back to that step, metrics.json removed, and config.json written.
 
     Raises:
-        RunError: `workdir` holds a checkpoint of another run, and `overwrite` does not say to throw it away.
+        OtherRunError: `workdir` holds a checkpoint of another run, and `overwrite` does not say to throw it away.
     """
     if overwrite and hosts.is_first():
         shutil.rmtree(workdir / CHECKPOINTS, ignore_errors=True)
@@ -78,12 +83,22 @@ def begin(config: ReconstructConfig, data: Path, workdir: Path, params: Any, *, 
         try:
             snapshot = checkpoints.restore(workdir / CHECKPOINTS, snapshot, config_json=_identity(stored))
         except checkpoints.OtherConfigError as error:
-            raise RunError(f"{error} Choose another --workdir, or begin anew with --overwrite.") from error
+            raise OtherRunError(f"{error} Choose another --workdir, or begin anew with --overwrite.") from error
         print(f"{workdir} holds a checkpoint of this run; it goes on at step {int(snapshot.state.step)}.")
     if hosts.is_first():
+        (workdir / METRICS).unlink(missing_ok=True)
         _cut_log(workdir / LOG, int(snapshot.state.step))
         files.write_json(workdir / CONFIG, {**stored, _VIEWS: fitting.count_of_views(params)})
     return snapshot
+
+
+def finished(config: ReconstructConfig, data: Path, workdir: Path) -> dict[str, Any] | None:
+    """The metrics of this very run, if `workdir` has them."""
+    if not ((workdir / CONFIG).is_file() and (workdir / METRICS).is_file()):
+        return None
+    # As JSON has it, where a tuple is a list.
+    now = json.loads(json.dumps(_identity(_stored(config, data))))
+    return files.read_json(workdir / METRICS) if now == _identity(files.read_json(workdir / CONFIG)) else None
 
 
 def save(config: ReconstructConfig, data: Path, workdir: Path, snapshot: Snapshot) -> None:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TextIO
 
 import numpy as np
@@ -48,6 +48,24 @@ def side_by_side(*panels: np.ndarray) -> np.ndarray:
     separator = np.full((heights[0], _SEPARATOR_WIDTH, 3), _SEPARATOR_GREY, np.float32)
     joined = [part for picture in pictures for part in (separator, picture)]
     return np.concatenate(joined[1:], axis=1)
+
+
+def panels_of(joined: np.ndarray, count: int) -> list[np.ndarray]:
+    """The pictures (H, W, 3) that `side_by_side` joined, where all `count` of them had one width.
+
+    Raises:
+        ValueError: a width that cannot come from so many.
+    """
+    width, left = divmod(joined.shape[1] - _SEPARATOR_WIDTH * (count - 1), count)
+    if left or width < 1:
+        raise ValueError(f"A picture {joined.shape[1]} pixels wide is not {count} panels of one width; count them.")
+    return [joined[:, start : start + width] for start in range(0, joined.shape[1], width + _SEPARATOR_WIDTH)]
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells in Markdown, under a header."""
+    lines = [header, ("---",) * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def error_map(truth_srgb: np.ndarray, render_srgb: np.ndarray) -> np.ndarray:

@@ -182,7 +182,7 @@ def test_noise_is_drawn_where_matplotlib_is(noise_run, monkeypatch):
     pytest.importorskip("matplotlib")
     assert gradient_noise.plot(noise_run[1]).startswith(b"\x89PNG")
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match=r"The curves are in metrics.json.*sdfrepar\[notebooks\]"):
+    with pytest.raises(ImportError, match=r"The numbers are written.*sdfrepar\[notebooks\]"):
         gradient_noise.plot(noise_run[1])
 
 
