@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -217,6 +217,41 @@ def network() -> Row:
     return Row(scene=matt, params=params, direction=motion, camera=camera, repetitions=12)
 
 
+def features() -> Row:
+    """Grids of features that have been bent by chance; those of the coarse level grow."""
+    config = networks.NetworkConfig(field="features", grid=networks.FeatureConfig(levels=2, coarsest=4, finest=8))
+    params = networks.initialise(config, jnp.full(3, 0.2), key=jax.random.key(2))
+    leaves, tree = jax.tree.flatten(params["sdf"])
+    keys = jax.random.split(jax.random.key(3), len(leaves))
+    bent = [leaf + 0.05 * jax.random.normal(key, leaf.shape) for leaf, key in zip(leaves, keys, strict=True)]
+    params["sdf"] = tree.unflatten(bent)
+    motion = jax.tree.map(jnp.zeros_like, params)
+    motion["sdf"]["tables"][0] = jnp.ones_like(motion["sdf"]["tables"][0])
+    return Row(
+        scene=shaded(networks.scene(config).distance),
+        params=params,
+        direction=motion,
+        camera=camera_at((1.2, 1.6, -2.0), (12, 12)),
+        step=0.02,
+        repetitions=12,
+    )
+
+
+def surroundings() -> Row:
+    """The torus before a background that changes with where a ray leaves the scene, and with where it goes."""
+
+    def background(params, origin, direction):
+        point = networks.background.leaves_sphere(origin, direction, 2.0)
+        return params["brightness"] * (0.4 + 0.2 * jnp.sin(3.0 * point) + 0.2 * direction)
+
+    params = {"torus": TORUS, "brightness": jnp.asarray(1.0)}
+    bright = replace(
+        shaded(lambda params, x: fields.torus(params["torus"], x)),
+        background=background,
+    )
+    return Row(scene=bright, params=params, direction={"torus": MAJOR, "brightness": 0.3})
+
+
 def moving_camera(**motion: Any) -> Row:
     """The torus, seen by a camera that moves."""
     camera = camera_at((1.2, 1.6, -2.0), (24, 24))
@@ -264,6 +299,8 @@ ROWS: dict[str, Callable[[], Row]] = {
     "camera_focal": lambda: moving_camera(focal=jnp.array([1.0, 0.7])),
     "camera_principal": lambda: moving_camera(principal=jnp.array([1.0, 0.5])),
     "light": lit,
+    "features": features,
+    "surroundings": surroundings,
 }
 """Every kind of parameter, every kind of silhouette."""
 

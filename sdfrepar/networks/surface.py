@@ -73,7 +73,8 @@ class RadianceNetwork(nn.Module):
         h = jnp.concatenate([encode(x, config.point_octaves), normal, *seen_along, features])
         for layer in range(config.radiance_depth):
             h = nn.relu(Dense(config.radiance_width, config.weight_norm, name=f"hidden_{layer}")(h))
-        return linear_colour(Dense(3, config.weight_norm, name="radiance")(h))
+        colour = linear_colour(Dense(3, config.weight_norm, name="radiance")(h))
+        return config.darkest + (1.0 - config.darkest) * colour
 
 
 def linear_colour(outputs: jax.Array) -> jax.Array:
