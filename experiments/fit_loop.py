@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from experiments import hosts
@@ -95,8 +94,8 @@ def _due(config: ReconstructConfig, number: int, since_checkpoint: float) -> _Du
     picture = config.pictures > 0 and (last or number % picture_every == 0)
     # Several hosts agree on it, for which they have to wait for one another: not after every step.
     asked = log or jax.process_count() == 1
-    checkpoint = last or (asked and hosts.first_says(since_checkpoint >= config.checkpoint_every))
-    return _Due(log, picture and hosts.is_first(), checkpoint)
+    due = asked and hosts.from_the_first(np.asarray(since_checkpoint >= config.checkpoint_every)).item()
+    return _Due(log, picture and hosts.is_first(), last or due)
 
 
 def compile_step(
@@ -135,8 +134,8 @@ class Clock:
 
     def snapshot(self, state: FitState) -> Snapshot:
         """A state with the seconds that it took, on all devices."""
-        seconds = jnp.float32(time.monotonic() - self._began), jnp.float32(self.in_steps)
-        return Snapshot(state, *fitting.on_all_devices(seconds))
+        seconds = np.array([time.monotonic() - self._began, self.in_steps], np.float32)
+        return Snapshot(state, *fitting.on_all_devices(tuple(hosts.from_the_first(seconds))))
 
 
 class Watch:

@@ -3,6 +3,7 @@
     python -m experiments.reconstruct ... --hosts.coordinator=10.0.0.1:1234 --hosts.count=2 --hosts.index=0
 
 With `--hosts.coordinator=auto` a cluster that JAX knows (Slurm, Open MPI, Kubernetes, TPU pods) tells each its number.
+The work directory must be one that all of them see: they write checkpoints together.
 """
 
 import contextlib
@@ -63,6 +64,6 @@ def meet(occasion: str) -> None:
         multihost_utils.sync_global_devices(occasion)
 
 
-def first_says(wish: bool) -> bool:
-    """The wish of the first host, on all of them; they wait for it."""
-    return wish if jax.process_count() == 1 else bool(multihost_utils.broadcast_one_to_all(np.asarray(wish)))
+def from_the_first(value: np.ndarray) -> np.ndarray:
+    """The value that the first host has, on all of them; they wait for it."""
+    return value if jax.process_count() == 1 else np.asarray(multihost_utils.broadcast_one_to_all(value))

@@ -8,7 +8,7 @@ import numpy as np
 from sdfrepar import cameras
 from sdfrepar.records import Camera
 
-# Below this length the mean of the training cameras' upright directions says nothing.
+# A mean of unit directions that is shorter says nothing.
 _AGREEMENT = 0.2
 
 
@@ -28,7 +28,7 @@ def orbit(
         frames: how many.
         elevation: above the plane through the origin, radians.
         radius: distance from the origin, scene units; the mean of the training cameras' if not given.
-        up: the upright axis, scene frame; the mean upright direction of the training pictures if not given.
+        up: the upright axis, scene frame; that of the training pictures if not given.
         resolution: (height, width), pixels; that of the training pictures if not given. The shorter side sees what
             theirs does.
 
@@ -59,16 +59,20 @@ def orbit(
 
 
 def upright(training: Camera) -> np.ndarray:
-    """The mean upright direction (3,) of pictures, unit, in the frame of their cameras (leading axis N).
+    """The upright axis (3,) of an object, unit, in the frame of the cameras that took its pictures (leading axis N).
+
+    The mean upright direction of the pictures; where they have none, as they were taken on their side around the
+    object, the mean of their directions to the right.
 
     Raises:
-        ValueError: they have none in common.
+        ValueError: no direction in common.
     """
-    mean = -np.asarray(training.rotation, np.float64)[:, :, 1].mean(axis=0)
-    length = np.linalg.norm(mean)
-    if length < _AGREEMENT:
-        raise ValueError("The training pictures have no upright direction in common; state it, for example --up=0,0,1.")
-    return mean / length
+    rotation = np.asarray(training.rotation, np.float64)
+    for mean in (-rotation[:, :, 1].mean(axis=0), rotation[:, :, 0].mean(axis=0)):
+        length = np.linalg.norm(mean)
+        if length > _AGREEMENT:
+            return mean / length
+    raise ValueError("The training pictures have no upright direction in common; state it, for example --up=0,0,1.")
 
 
 def _across(axis: np.ndarray, direction: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Animations: a looping GIF, or an MP4 where ffmpeg is there."""
 
 import importlib.util
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,11 @@ def write(path: str | Path, frames_srgb: Sequence[np.ndarray], frames_per_second
         # Its colours are stored for blocks of 2 x 2 pixels.
         frames = np.pad(frames, ((0, 0), (0, shapes[0][0] % 2), (0, shapes[0][1] % 2), (0, 0)), mode="edge")
         options = {"plugin": "FFMPEG", "fps": frames_per_second, "macro_block_size": 2}
-    files.write_bytes(path, imageio.imwrite("<bytes>", frames, extension=path.suffix.lower(), **options))
+    with warnings.catch_warnings():
+        # JAX warns of every fork; the child becomes ffmpeg at once.
+        warnings.filterwarnings("ignore", r"os\.fork", RuntimeWarning)
+        data = imageio.imwrite("<bytes>", frames, extension=path.suffix.lower(), **options)
+    files.write_bytes(path, data)
 
 
 def require(path: str | Path) -> Path:

@@ -53,11 +53,19 @@ def test_the_upright_direction_is_that_of_the_pictures():
     np.testing.assert_allclose(upright(rig(around, [0.0, 0.0, 1.0])), [0.0, 0.0, 1.0], atol=1e-6)
 
 
+def test_pictures_taken_on_their_side_are_stood_up():
+    """A ring around z whose cameras hold z to the right."""
+    around = [[3.0 * math.cos(a), 3.0 * math.sin(a), 0.3] for a in np.arange(8) * math.pi / 4]
+    level = rig(around, [0.0, 0.0, 1.0])
+    quarter = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    np.testing.assert_allclose(upright(level.replace(rotation=level.rotation @ quarter)), [0.0, 0.0, 1.0], atol=1e-6)
+
+
 def test_pictures_that_stand_in_all_directions_are_refused():
+    half_turn = np.diag([-1.0, -1.0, 1.0])
+    opposite = TRAINING.replace(rotation=np.stack([np.eye(3), half_turn]))
     with pytest.raises(ValueError, match=r"no upright direction in common; state it, for example --up=0,0,1"):
-        upright(
-            rig([[3.0, 0.0, 0.0], [3.0, 0.0, 0.0]], [0.0, 0.0, 1.0]).replace(rotation=np.stack([np.eye(3), -np.eye(3)]))
-        )
+        upright(opposite)
 
 
 def test_a_first_picture_from_straight_above_is_no_trouble():
