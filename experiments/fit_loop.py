@@ -19,6 +19,10 @@ from sdfrepar.rendering import Scene
 from sdfrepar.reports import Progress
 
 
+class LostSurfaceError(RunError):
+    """No ray meets the surface any more."""
+
+
 def fit(
     config: ReconstructConfig,
     scene: Scene,
@@ -45,16 +49,16 @@ def fit(
     steps, done = config.fit.steps, int(snapshot.state.step)
     if done >= steps:
         return snapshot
-    clock = Clock(snapshot)
-    state = snapshot.state
+    clock, state = Clock(snapshot), snapshot.state
     watch = Watch(config, files.read_json_lines(log) if log.is_file() else ())
     rays = config.fit.pixels * config.render.film.inside
     kept_at = time.monotonic()
     with Progress(steps, start=done) as progress:
         begun = time.monotonic()
         parts, step = compile_step(config, scene, state, pixels, key)
+        clock.step_gigabytes = memory.temporary_bytes(step) / 1e9
         progress.note(
-            f"compiled in {time.monotonic() - begun:.1f} s; a step takes {memory.temporary_bytes(step) / 1e9:.2g} GB"
+            f"compiled in {time.monotonic() - begun:.1f} s; a step takes {clock.step_gigabytes:.2g} GB"
             + (f", in {parts} parts" if parts > 1 else "")
         )
         for number in range(done + 1, steps + 1):
@@ -117,12 +121,14 @@ def compile_step(
 
 
 class Clock:
-    """The seconds of a run, and those within steps: what is done inside `with clock`. Breaks are left out."""
+    """What a run costs: seconds, and those within steps, which is done inside `with clock`. Breaks are left out."""
 
     def __init__(self, snapshot: Snapshot):
         """Go on from a snapshot."""
         self._began = time.monotonic() - float(snapshot.seconds)
+        self._restarts = snapshot.restarts
         self.in_steps = float(snapshot.in_steps)
+        self.step_gigabytes = 0.0
 
     def __enter__(self) -> None:
         """A step begins."""
@@ -133,9 +139,10 @@ class Clock:
         self.in_steps += time.monotonic() - self._step_began
 
     def snapshot(self, state: FitState) -> Snapshot:
-        """A state with the seconds that it took, on all devices."""
-        seconds = np.array([time.monotonic() - self._began, self.in_steps], np.float32)
-        return Snapshot(state, *fitting.on_all_devices(tuple(hosts.from_the_first(seconds))))
+        """A state with what it cost, on all devices."""
+        costs = np.array([time.monotonic() - self._began, self.in_steps, self.step_gigabytes], np.float32)
+        seconds, in_steps, step_gigabytes = fitting.on_all_devices(tuple(hosts.from_the_first(costs)))
+        return Snapshot(state, seconds, in_steps, step_gigabytes, self._restarts)
 
 
 class Watch:
@@ -151,7 +158,8 @@ class Watch:
         """Look at the metrics of a step.
 
         Raises:
-            RunError: a value is not finite, or no ray has met the surface for as long as a pyramid level lasts.
+            RunError: a value is not finite.
+            LostSurfaceError: no ray has met the surface for as long as a pyramid level lasts.
         """
         broken = [name for name, value in metrics.items() if not np.isfinite(value)]
         if broken:
@@ -162,7 +170,7 @@ class Watch:
         if metrics["hits"] > 0:
             self._last_seen = step
         elif step - self._last_seen >= self._patience:
-            raise RunError(
+            raise LostSurfaceError(
                 f"The surface is lost: no ray has hit it since step {self._last_seen}, now {step}. Try a lower "
                 "--fit.shape_rate, another --network.initial_radius, or check that the object fills the unit sphere "
                 "(--data.centre, --data.radius)."

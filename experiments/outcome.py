@@ -50,6 +50,8 @@ class Outcome:
         metrics |= {
             "seconds": float(snapshot.seconds),
             "seconds_per_step": float(snapshot.in_steps) / max(steps, 1),
+            "step_gigabytes": float(snapshot.step_gigabytes),
+            "restarts": int(snapshot.restarts),
             "steps": steps,
             "gradient": self._config.render.gradient.method,
             "views": {name: view for name, view in zip(self._test.names, views, strict=True)},

@@ -17,6 +17,9 @@ class ReconstructConfig:
 
     seed: int = 0
     """Seed of the initial networks and of every batch."""
+    restarts: int = 1
+    """How often a run that loses its surface begins again, each time with half the learning rate of the field and twice
+    the warm-up."""
     mesh_resolution: int = 192
     """Grid points a side for marching cubes."""
     log_every: int = 25

@@ -25,7 +25,7 @@ from absl import flags
 
 from experiments import baselines, hosts, posing, runs
 from experiments import flags as experiment_flags
-from experiments.fit_loop import fit
+from experiments.fit_loop import LostSurfaceError, fit
 from experiments.outcome import Outcome
 from experiments.presets import PRESETS, ReconstructConfig
 from sdfrepar import fitting, networks
@@ -48,7 +48,8 @@ def reconstruct(config: ReconstructConfig, data: Path, workdir: Path, *, overwri
     """The whole run, or the rest of it; returns what it wrote to metrics.json, nothing on hosts that do not write.
 
     Raises:
-        RunError: the surface was lost, a value is not finite, or `workdir` holds another run and `overwrite` is false.
+        RunError: the surface was lost once too often, a value is not finite, or `workdir` holds another run and
+            `overwrite` is false.
         ValueError, FileNotFoundError: data that cannot be used.
     """
     train, test, poses = posing.load(config, data)
@@ -63,10 +64,17 @@ def reconstruct(config: ReconstructConfig, data: Path, workdir: Path, *, overwri
     pixels = fitting.gather_pixels(train, config.fit.levels)
     pixels, key = fitting.on_all_devices((pixels, key))
     outcome = Outcome(scene, config, data, workdir, test, poses)
-    keep = partial(runs.save, config, data, workdir)
-
-    last = fit(config, scene, snapshot, pixels, key, workdir / runs.LOG, show=outcome.progress_picture, keep=keep)
-    return outcome.write(last) if hosts.is_first() else {}
+    show, keep = outcome.progress_picture, partial(runs.save, config, data, workdir)
+    while True:
+        calm = runs.calmed(config, int(snapshot.restarts))
+        try:
+            last = fit(calm, scene, snapshot, pixels, key, workdir / runs.LOG, show=show, keep=keep)
+            return outcome.write(last) if hosts.is_first() else {}
+        except LostSurfaceError as lost:
+            if snapshot.restarts >= config.restarts:
+                raise
+            print(f"{lost} It begins again with --fit.shape_rate={calm.fit.shape_rate / 2:g}.")
+            snapshot = runs.begin_again(config, workdir, params, snapshot)
 
 
 def border_colour(views: Views) -> jax.Array:

@@ -7,7 +7,7 @@ run.scene.distance(run.params, x)
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,6 +44,8 @@ class Snapshot(NamedTuple):
     state: FitState
     seconds: jax.Array  # () since the run began, breaks left out
     in_steps: jax.Array  # () seconds of these that went into steps
+    step_gigabytes: jax.Array  # () temporary memory that a step takes on a device
+    restarts: jax.Array  # () int32, how often the surface was lost and the run begun again, more calmly
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +94,23 @@ def begin(config: ReconstructConfig, data: Path, workdir: Path, params: Any, *, 
     return snapshot
 
 
+def begin_again(config: ReconstructConfig, workdir: Path, params: Any, lost: Snapshot) -> Snapshot:
+    """The first state of a run that lost its surface, one restart later; what it has written on the way is removed."""
+    hosts.meet("the surface is lost")
+    if hosts.is_first():
+        shutil.rmtree(workdir / CHECKPOINTS, ignore_errors=True)
+        _cut_log(workdir / LOG, 0)
+    hosts.meet("its checkpoints are gone")
+    fresh = _at_start(config, params)._replace(restarts=jnp.int32(lost.restarts + 1))
+    return fitting.on_all_devices(fresh)
+
+
+def calmed(config: ReconstructConfig, restarts: int) -> ReconstructConfig:
+    """The config after so many restarts."""
+    fit, factor = config.fit, 2**restarts
+    return replace(config, fit=replace(fit, shape_rate=fit.shape_rate / factor, warm_up=fit.warm_up * factor))
+
+
 def finished(config: ReconstructConfig, data: Path, workdir: Path) -> dict[str, Any] | None:
     """The metrics of this very run, if `workdir` has them."""
     if not ((workdir / CONFIG).is_file() and (workdir / METRICS).is_file()):
@@ -136,7 +155,13 @@ def _identity(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _at_start(config: ReconstructConfig, params: Any) -> Snapshot:
-    return Snapshot(fitting.first_state(config.fit, params), jnp.zeros(()), jnp.zeros(()))
+    return Snapshot(
+        state=fitting.first_state(config.fit, params),
+        seconds=jnp.zeros(()),
+        in_steps=jnp.zeros(()),
+        step_gigabytes=jnp.zeros(()),
+        restarts=jnp.zeros((), jnp.int32),
+    )
 
 
 def _shapes(config: ReconstructConfig, views: int) -> Snapshot:

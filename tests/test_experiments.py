@@ -263,6 +263,32 @@ def test_watch_knows_what_a_continued_run_has_seen():
         watch(200, metrics_of(hits=0.0))
 
 
+def test_a_run_that_lost_its_surface_begins_again_more_calmly(data, tmp_path, capsys, monkeypatch):
+    """Lost at its first try, it comes to what a run with half the rate and twice the warm-up comes to."""
+    watched = fit_loop.Watch.__call__
+
+    def lost_at_first(watch, step, metrics):
+        watched(watch, step, metrics)
+        if step == 4 and "begins again" not in said:
+            said.append("begins again")
+            raise fit_loop.LostSurfaceError("The surface is lost.")
+
+    said: list[str] = []
+    monkeypatch.setattr(fit_loop.Watch, "__call__", lost_at_first)
+    metrics = reconstruct.reconstruct(TINY, data, tmp_path / "lost")
+    monkeypatch.undo()
+    assert metrics["restarts"] == 1 and "begins again with --fit.shape_rate=0.0002" in capsys.readouterr().out
+    calm = replace(TINY, fit=replace(TINY.fit, shape_rate=2e-4, warm_up=2))
+    reconstruct.reconstruct(calm, data, tmp_path / "calm")
+    lost, found = (runs.load(tmp_path / name).snapshot.state for name in ("lost", "calm"))
+    jax.tree.map(np.testing.assert_array_equal, lost, found)
+    assert [line["step"] for line in files.read_json_lines(tmp_path / "lost" / "metrics.jsonl")] == [2, 4]
+    with pytest.raises(fit_loop.LostSurfaceError):
+        monkeypatch.setattr(fit_loop.Watch, "__call__", lost_at_first)
+        said.clear()
+        reconstruct.reconstruct(replace(TINY, restarts=0), data, tmp_path / "given_up")
+
+
 def test_watch_names_what_is_not_finite():
     watch = fit_loop.Watch(TINY)
     with pytest.raises(RunError, match=r"At step 7 loss became not finite; try"):
