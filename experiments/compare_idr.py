@@ -17,14 +17,15 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from experiments import baselines
+from experiments import baselines, make_scene
 from experiments import flags as experiment_flags
 from experiments.cells import FAILURE, cell, shown
-from experiments.make_scene import SceneConfig, make_scene
 from experiments.presets import PRESETS, ReconstructConfig
+from experiments.synthetic.scenes import SceneName
 from sdfrepar import datasets, files, reports
 
-SCENES = ("figure", "vessel", "animal")
+SCENES: tuple[SceneName, ...] = ("vessel", "figure", "animal")
+"""From easy to hard."""
 
 # Truth, render, error, normals, depth: what `outcome` joins for every view.
 _PANELS, _TRUTH, _RENDER, _NORMALS = 5, 0, 1, 3
@@ -55,11 +56,11 @@ def main(argv: Sequence[str]) -> None:
     compare(config, folders, workdir)
 
 
-def synthetic(workdir: Path, name: str) -> Path:
+def synthetic(workdir: Path, name: SceneName) -> Path:
     """The folder of a synthetic scene, photographed if it is not there yet: 36 views, as many as [B22] has."""
     folder = workdir / "data" / name
     if not (folder / "truth.npz").exists():
-        make_scene(SceneConfig(scene=name, views=36, alpha=True), folder)
+        make_scene.write(make_scene.MakeConfig(scene=name, views=36, alpha=True), folder)
     return folder
 
 

@@ -153,3 +153,15 @@ def test_live_progress_draws_one_line(monkeypatch):
 def test_progress_refuses_to_run_backwards():
     with pytest.raises(ValueError, match="ask for more steps"):
         reports.Progress(10, start=11)
+
+
+def test_panels_of_takes_apart_what_side_by_side_joined():
+    panels = [flat(value) for value in (0.0, 0.25, 1.0)]
+    for panel, again in zip(panels, reports.panels_of(reports.side_by_side(*panels), 3), strict=True):
+        np.testing.assert_array_equal(panel, again)
+    with pytest.raises(ValueError, match="is not 2 panels of one width"):
+        reports.panels_of(reports.side_by_side(*panels), 2)
+
+
+def test_table_is_markdown():
+    assert reports.table(("a", "b"), [("1", "2")]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
