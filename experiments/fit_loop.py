@@ -57,15 +57,18 @@ def fit(
         begun = time.monotonic()
         parts, step = compile_step(config, scene, state, pixels, key)
         clock.step_gigabytes = memory.temporary_bytes(step) / 1e9
+        # The first exchange of a step fails where another host is half a minute late.
+        hosts.meet("compiled")
         progress.note(
             f"compiled in {time.monotonic() - begun:.1f} s; a step takes {clock.step_gigabytes:.2g} GB"
             + (f", in {parts} parts" if parts > 1 else "")
         )
         for number in range(done + 1, steps + 1):
-            due = _due(config, number, time.monotonic() - kept_at)
+            due = _due(config, number)
+            late = time.monotonic() - kept_at >= config.checkpoint_every
             with clock:
                 state, metrics = step(state, pixels, key)
-                if any(due):
+                if due.log or due.picture or late:
                     jax.block_until_ready(state)
             if due.log:
                 metrics = {name: float(value) for name, value in metrics.items()}
@@ -75,7 +78,8 @@ def fit(
                 files.append_json_line(log, {"step": number, "seconds": clock.in_steps, **metrics})
             if due.picture:
                 show(state)
-            if due.checkpoint:
+            # Nothing else may pass between hosts while a step is under way, so several agree where all have waited.
+            if number == steps or ((due.log or jax.process_count() == 1) and hosts.from_the_first(np.asarray(late))):
                 snapshot = clock.snapshot(state)
                 keep(snapshot)
                 kept_at = time.monotonic()
@@ -83,23 +87,18 @@ def fit(
 
 
 class _Due(NamedTuple):
-    """What is to be done after a step."""
+    """What this host is to do after a step."""
 
     log: bool
     picture: bool
-    checkpoint: bool
 
 
-def _due(config: ReconstructConfig, number: int, since_checkpoint: float) -> _Due:
-    """After step `number`, so many seconds since the last checkpoint; the same checkpoints on all hosts."""
+def _due(config: ReconstructConfig, number: int) -> _Due:
+    """After step `number`; every host logs at the same steps."""
     last = number == config.fit.steps
-    log = last or number % config.log_every == 0
     picture_every = max(config.fit.steps // max(config.pictures, 1), 1)
     picture = config.pictures > 0 and (last or number % picture_every == 0)
-    # Several hosts agree on it, for which they have to wait for one another: not after every step.
-    asked = log or jax.process_count() == 1
-    due = asked and hosts.from_the_first(np.asarray(since_checkpoint >= config.checkpoint_every)).item()
-    return _Due(log, picture and hosts.is_first(), last or due)
+    return _Due(last or number % config.log_every == 0, picture and hosts.is_first())
 
 
 def compile_step(
