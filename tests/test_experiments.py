@@ -309,14 +309,10 @@ def test_two_hosts_leave_what_one_does(data, tmp_path):
     shared = [
         *(sys.executable, "-m", "experiments.reconstruct", f"--data={data}", "--fit.steps=4", "--fit.pixels=16"),
         *("--fit.eikonal_points=8", "--fit.warm_up=1", "--network.sdf_width=16", "--network.radiance_width=16"),
-        *(
-            "--mesh_resolution=24",
-            f"--workdir={tmp_path / 'run'}",
-            f"--hosts.coordinator=127.0.0.1:{port}",
-            "--hosts.count=2",
-        ),
+        *("--mesh_resolution=24", f"--hosts.coordinator=127.0.0.1:{port}", "--hosts.count=2"),
+        f"--workdir={tmp_path / 'run'}",
     ]
-    runs = [
+    processes = [
         subprocess.Popen(
             [*shared, f"--hosts.index={host}"],
             stdout=subprocess.PIPE,
@@ -326,8 +322,8 @@ def test_two_hosts_leave_what_one_does(data, tmp_path):
         )
         for host in range(2)
     ]
-    said = [run.communicate(timeout=600)[0] for run in runs]
-    assert [run.returncode for run in runs] == [0, 0], "\n".join(said)
+    said = [process.communicate(timeout=600)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], "\n".join(said)
     assert "psnr" in said[0] and "psnr" not in said[1]
     assert (tmp_path / "run" / "mesh.ply").is_file()
     assert runs.load(tmp_path / "run").step == 4
