@@ -1,4 +1,4 @@
-"""The sizes of a reconstruction: `quick` for a desk, `paper` for the figures of [B22], `paper-small` between them."""
+"""The sizes of a reconstruction: `quick` for a desk, `standard` for a GPU, `paper` for the figures of [B22]."""
 
 from dataclasses import dataclass, field, replace
 
@@ -61,6 +61,16 @@ PRESETS = {
         ),
         fit=FitConfig(steps=6000, pixels=512),
     ),
+    # Larger networks and batches, for one GPU.
+    "standard": ReconstructConfig(
+        network=NetworkConfig(
+            sdf_width=128, sdf_depth=6, sdf_skip=3, features=64, radiance_width=128, radiance_depth=3, point_octaves=6
+        ),
+        render=RenderConfig(first_steps=6, trace=TraceConfig(max_steps=24)),
+        fit=FitConfig(steps=15_000, pixels=2048, shape_rate=3e-4, colour_rate=1e-3, warm_up=500, eikonal_points=1024),
+        mesh_resolution=256,
+        log_every=50,
+    ),
     # The networks of [B22 §3.5] and its 25,000 updates of 4,096 pixels: a GPU's work.
     "paper": ReconstructConfig(
         network=NetworkConfig(
@@ -72,6 +82,7 @@ PRESETS = {
             radiance_depth=4,
             view_dependent=True,
             view_octaves=4,
+            weight_norm=True,
         ),
         render=RenderConfig(trace=TraceConfig(max_steps=48)),
         fit=FitConfig(
