@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
+from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 
 from sdfrepar import fields
@@ -15,11 +16,17 @@ SPHERE = {"radius": 0.6}
 TORUS = {"major": 0.5, "minor": 0.2}
 BOX = {"half_extent": np.array([0.4, 0.3, 0.2]), "rounding": 0.1}
 CAPSULE = {"half_length": 0.4, "radius": 0.25}
+CONE = {"half_length": 0.4, "lower": 0.3, "upper": 0.12}
+CYLINDER = {"radius": 0.35, "half_height": 0.25, "rounding": 0.1}
+ARC = {"major": 0.5, "minor": 0.15, "half_angle": 1.9}
 SOLIDS = {
     "sphere": (fields.sphere, SPHERE),
     "torus": (fields.torus, TORUS),
     "box": (fields.box, BOX),
     "capsule": (fields.capsule, CAPSULE),
+    "rounded_cone": (fields.rounded_cone, CONE),
+    "cylinder": (fields.cylinder, CYLINDER),
+    "arc": (fields.arc, ARC),
 }
 TURN = Rotation.from_euler("xyz", [0.3, -0.8, 1.1]).as_matrix()
 PLACE = {"position": np.array([0.2, -0.1, 0.3]), "rotation": TURN}
@@ -53,6 +60,26 @@ def from_circle(x: np.ndarray, radius: float) -> np.ndarray:
     return np.hypot(np.hypot(x[:, 0], x[:, 2]) - radius, x[:, 1])
 
 
+def from_cone(x: np.ndarray) -> np.ndarray:
+    """The signed distance to the hull of two balls, from the largest of the planes that touch it.
+
+    In the half-plane (across, up) a plane of normal (cos a, sin a) touches the ball that reaches furthest along it.
+    """
+    # The last plane touches both balls.
+    angle = np.append(np.linspace(-np.pi / 2, np.pi / 2, 4001), np.arcsin((0.3 - 0.12) / 0.8))
+    reach = np.maximum(CONE["lower"] - 0.4 * np.sin(angle), CONE["upper"] + 0.4 * np.sin(angle))
+    across = np.hypot(x[:, 0], x[:, 2])
+    return np.array(
+        [np.max(c * np.cos(angle) + u * np.sin(angle) - reach) for c, u in zip(across, x[:, 1], strict=True)]
+    )
+
+
+def from_arc(x: np.ndarray) -> np.ndarray:
+    """The distance to the circle's part, from many points of it."""
+    angle = np.linspace(-1.9, 1.9, 8001)
+    return KDTree(0.5 * np.stack([np.cos(angle), 0.0 * angle, np.sin(angle)], axis=1)).query(x)[0]
+
+
 # Roundings of float32 on lengths of about 1: 1e-6, here and below.
 @pytest.mark.parametrize(
     ("solid", "expected"),
@@ -62,6 +89,11 @@ def from_circle(x: np.ndarray, radius: float) -> np.ndarray:
         # Inside the box the nearest face may be one of the sides.
         ("box", [lambda t: np.maximum(t - 0.5, -0.3), lambda t: np.maximum(t - 0.4, -0.3), lambda t: t - 0.3]),
         ("capsule", [lambda t: t - 0.25, lambda t: np.maximum(t - 0.65, -0.25), lambda t: t - 0.25]),
+        # Inside the cylinder the nearest face may be the top.
+        (
+            "cylinder",
+            [lambda t: np.maximum(t - 0.45, -0.35), lambda t: t - 0.35, lambda t: np.maximum(t - 0.45, -0.35)],
+        ),
     ],
 )
 def test_distance_along_the_axes(solid, expected):
@@ -80,6 +112,13 @@ def test_distance_off_the_axes():
     np.testing.assert_allclose(values(fields.sphere, SPHERE, x), np.linalg.norm(x, axis=1) - 0.6, atol=1e-6)
     np.testing.assert_allclose(values(fields.torus, TORUS, x), from_circle(x, 0.5) - 0.2, atol=1e-6)
     np.testing.assert_allclose(values(fields.capsule, CAPSULE, x), from_segment(x, 0.4) - 0.25, atol=1e-6)
+    across = np.hypot(x[:, 0], x[:, 2]) - 0.35
+    q = np.stack([across, np.abs(x[:, 1]) - 0.25], axis=1)
+    edge = np.where(q.max(axis=1) > 0, np.linalg.norm(np.maximum(q, 0), axis=1), q.max(axis=1))
+    np.testing.assert_allclose(values(fields.cylinder, CYLINDER, x), edge - 0.1, atol=1e-6)
+    # The references of these two have many, but not all, planes and points.
+    np.testing.assert_allclose(values(fields.rounded_cone, CONE, x), from_cone(x), atol=2e-6)
+    np.testing.assert_allclose(values(fields.arc, ARC, x), from_arc(x) - 0.15, atol=2e-5)
     to_core = np.linalg.norm(x - np.clip(x, -BOX["half_extent"], BOX["half_extent"]), axis=1)
     to_face = np.max(np.abs(x) - BOX["half_extent"], axis=1)
     assert 0 < np.sum(to_core == 0) < len(x)
@@ -93,6 +132,9 @@ def test_distance_off_the_axes():
         ("torus", [0.35, 0.1, 0.35], [0.3, 0.2, -0.4], [0.0, 0.0, 0.0]),
         ("box", [0.41, 0.31, 0.21], [0.4, -0.36, 0.28], [0.49, 0.39, 0.29]),
         ("capsule", [0.1, 0.5, 0.1], [0.15, -0.6, 0.0], [0.2, 0.6, 0.0]),
+        ("rounded_cone", [0.2, -0.4, 0.1], [0.18, -0.64, 0.0], [0.2, 0.4, 0.0]),
+        ("cylinder", [0.3, 0.3, 0.1], [0.41, 0.33, 0.0], [0.43, 0.34, 0.0]),
+        ("arc", [0.4, 0.1, 0.0], [0.0, -0.09, 0.62], [-0.5, 0.0, 0.0]),
     ],
 )
 def test_sign(solid, inside, on, outside):
@@ -108,6 +150,15 @@ def far_from_medial_axis(solid: str, x: np.ndarray) -> np.ndarray:
         return (np.hypot(x[:, 0], x[:, 2]) > 0.02) & (from_circle(x, 0.5) > 0.02)
     if solid == "capsule":
         return from_segment(x, 0.4) > 0.02
+    if solid == "rounded_cone":
+        return np.hypot(x[:, 0], x[:, 2]) > 0.02
+    if solid == "cylinder":
+        across = np.hypot(x[:, 0], x[:, 2])
+        inside = np.maximum(across - 0.35, np.abs(x[:, 1]) - 0.25) < 0
+        return ~inside | ((np.abs(across - np.abs(x[:, 1]) - 0.1) > 0.03) & (across > 0.02) & (np.abs(x[:, 1]) > 0.02))
+    if solid == "arc":
+        # Behind the gap both ends are as near.
+        return (from_arc(x) > 0.02) & (np.hypot(x[:, 0], x[:, 2]) > 0.02) & ((np.abs(x[:, 2]) > 0.02) | (x[:, 0] > 0))
     q = np.sort(np.abs(x) - BOX["half_extent"], axis=1)
     inside = q[:, 2] < 0
     return np.where(inside, (q[:, 2] - q[:, 1] > 0.03) & (np.abs(x).min(axis=1) > 0.02), True)
@@ -192,6 +243,39 @@ def test_smooth_union_is_c1_across_the_crease(x64):
     assert sharp > 0.9
 
 
+def test_shell_is_a_wall_on_both_sides():
+    f = values(fields.shell(fields.sphere), {"solid": SPHERE, "thickness": 0.1}, POINTS)
+    radius = np.linalg.norm(POINTS, axis=1)
+    np.testing.assert_allclose(f, np.abs(radius - 0.6) - 0.05, atol=1e-6)
+    assert np.all((f < -1e-6) == ((radius > 0.55 + 1e-6) & (radius < 0.65 - 1e-6)))
+
+
+def test_smooth_difference_equals_the_difference_beyond_its_width():
+    carved = fields.smooth_difference(BALL, BALL)
+    far = {**RIGHT, "position": np.array([0.05, 0.0, 0.0])}
+    found = values(carved, {"first": LEFT, "second": far, "width": WIDTH}, POINTS)
+    a, b = (np.linalg.norm(POINTS - [centre, 0, 0], axis=1) - 0.3 for centre in (-0.35, 0.05))
+    sharp, beyond = np.maximum(a, -b), np.abs(a + b) > WIDTH + 1e-5
+    assert np.any(beyond & (sharp < 0)) and not beyond.all()
+    np.testing.assert_allclose(found[beyond], sharp[beyond], atol=1e-6)
+    # The rounding takes away.
+    assert np.all(found[~beyond] > sharp[~beyond] - 1e-6)
+
+
+def test_smooth_union_of_many_is_the_chain():
+    bodies = [{"solid": {"radius": 0.2}, "rotation": np.eye(3), "position": 0.3 * np.eye(3)[axis]} for axis in range(3)]
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *bodies)
+    found = values(fields.smooth_union_of(BALL), {"solids": stacked, "width": WIDTH}, POINTS)
+    pair = {"first": bodies[0], "second": bodies[1], "width": WIDTH}
+    chain = fields.smooth_union(fields.smooth_union(BALL, BALL), BALL)
+    expected = values(chain, {"first": pair, "second": bodies[2], "width": WIDTH}, POINTS)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+CARVED = fields.smooth_difference(fields.shell(fields.sphere), fields.placed(fields.box))
+CARVED_PARAMS = {"first": {"solid": SPHERE, "thickness": 0.4}, "second": {"solid": BOX, **PLACE}, "width": 0.3}
+
+
 @pytest.mark.parametrize(
     ("distance", "params"),
     [
@@ -199,8 +283,9 @@ def test_smooth_union_is_c1_across_the_crease(x64):
         (fields.placed(fields.box), {"solid": BOX, **PLACE}),
         (fields.union(fields.sphere, fields.torus), (SPHERE, TORUS)),
         (BLENDED, BLENDED_PARAMS),
+        (CARVED, CARVED_PARAMS),
     ],
-    ids=[*SOLIDS, "placed", "union", "smooth_union"],
+    ids=[*SOLIDS, "placed", "union", "smooth_union", "smooth_difference"],
 )
 def test_gradient_in_the_parameters(x64, distance, params):
     flat, unravel = ravel_pytree(jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), params))
