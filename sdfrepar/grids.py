@@ -180,6 +180,28 @@ def from_mesh(vertices: np.ndarray, faces: np.ndarray, resolution: int) -> Param
     return from_samples(values.reshape((resolution,) * 3))
 
 
+def inside_mesh(vertices: np.ndarray, faces: np.ndarray, resolution: int) -> np.ndarray:
+    """Which nodes are inside a closed mesh, by its winding number.
+
+    Args:
+        vertices: (V, 3) scene units, within the unit sphere.
+        faces: (F, 3) indices of vertices, counter-clockwise when seen from outside.
+        resolution: R, nodes along each axis, at least 2.
+
+    Returns:
+        (R, R, R) bool, axes x, y, z.
+
+    Raises:
+        ImportError: libigl is missing.
+        ValueError: the mesh is not closed, is inside out, or leaves the unit sphere; or the resolution is below 2.
+    """
+    igl = _igl("inside_mesh")
+    vertices, faces = np.asarray(vertices, np.float64), np.asarray(faces, np.int64)
+    _check_mesh(vertices, faces)
+    windings = igl.fast_winding_number(vertices, faces, _nodes(resolution))
+    return (windings > 0.5).reshape((resolution,) * 3)
+
+
 def _spline(coefficients: jax.Array, x: jax.Array) -> jax.Array:
     """The spline () at a point (3,) of the cube."""
     cells = _cells(coefficients)

@@ -269,6 +269,16 @@ def test_mesh_becomes_its_distance():
         np.testing.assert_allclose(spline(params, x), ball(x), atol=1.2e-3)
 
 
+def test_nodes_inside_a_mesh():
+    pytest.importorskip("igl")
+    inside = grids.inside_mesh(*icosphere(), 20)
+    outermost = ball(nodes_of(20))
+    # Facets of edge 0.04 lie up to 1e-3 below the sphere.
+    sure = np.abs(outermost) > 1.2e-3
+    assert inside.shape == (20, 20, 20) and inside.dtype == bool and inside.any()
+    np.testing.assert_array_equal(inside[sure], outermost[sure] < 0)
+
+
 def test_mesh_with_split_vertices_is_closed():
     pytest.importorskip("igl")
     vertices, faces = icosphere()
@@ -318,6 +328,8 @@ def test_meshes_without_an_inside_or_out_of_the_scene_are_refused():
     with pytest.raises(ValueError, match="not closed"):
         grids.from_mesh(vertices, faces[1:], 6)
     with pytest.raises(ValueError, match="not closed"):
+        grids.inside_mesh(vertices, faces[1:], 6)
+    with pytest.raises(ValueError, match="not closed"):
         grids.from_mesh(vertices, np.concatenate([faces[:1, ::-1], faces[1:]]), 6)
     with pytest.raises(ValueError, match=r"volume -0\..*faces\[:, ::-1\]"):
         grids.from_mesh(vertices, faces[:, ::-1], 6)
@@ -329,7 +341,14 @@ def test_meshes_without_an_inside_or_out_of_the_scene_are_refused():
         grids.from_mesh(vertices, faces, 1)
 
 
-@pytest.mark.parametrize("call", [lambda: grids.redistance({}), lambda: grids.from_mesh(*icosphere(), 6)])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: grids.redistance({}),
+        lambda: grids.from_mesh(*icosphere(), 6),
+        lambda: grids.inside_mesh(*icosphere(), 6),
+    ],
+)
 def test_missing_library_is_named(monkeypatch, call):
     monkeypatch.setitem(sys.modules, "igl", None)
     with pytest.raises(ImportError, match=r"sdfrepar\[mesh\]"):
