@@ -12,7 +12,7 @@ INSTALLED := .venv/.installed
 .PHONY: demo compare test test-all lint clean
 
 demo: $(INSTALLED)
-	$(BIN)/python -m experiments.demo_scene --output=runs/demo/data
+	$(BIN)/python -m experiments.make_scene --scene=demo --output=runs/demo/data
 	$(BIN)/python -m experiments.reconstruct --data=runs/demo/data --workdir=runs/demo --preset=quick
 
 compare: $(INSTALLED)

@@ -23,7 +23,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from benchmarks import results
-from experiments import demo_scene
+from experiments import make_scene
 from experiments.presets import PRESETS
 from experiments.reconstruct import border_colour
 from sdfrepar import datasets, fitting, imaging, networks, raygen, reports
@@ -82,7 +82,7 @@ def ways() -> dict[str, RenderConfig]:
 def half_way(scene: Scene) -> tuple[Any, Camera]:
     """The networks of the demo after half of their steps, and its held-out cameras."""
     if not DATA.is_dir():
-        demo_scene.write(DATA)
+        make_scene.write(make_scene.MakeConfig(), DATA)
     train, test = datasets.load(DATA, CONFIG.data)
     key = jax.random.key(CONFIG.seed)
     params = networks.initialise(CONFIG.network, border_colour(train), key=key)

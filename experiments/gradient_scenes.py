@@ -17,7 +17,8 @@ import numpy as np
 import optax
 
 from experiments.perlin import fade, noise
-from sdfrepar import cameras, fields, files, gradcheck, grids, networks, shading
+from experiments.synthetic import meshes
+from sdfrepar import cameras, fields, gradcheck, grids, networks, shading
 from sdfrepar.gradcheck import Estimate, GradcheckConfig
 from sdfrepar.networks import NetworkConfig
 from sdfrepar.records import Camera
@@ -82,7 +83,7 @@ def make(name: SceneName, resolution: int, mesh: str | None = None) -> Subject:
         return neural(resolution)
     if mesh is None:
         raise ValueError("The scene spot is made from a mesh, and none came; write --mesh=FILE.obj (or .ply, .npz).")
-    return voxels(*read_mesh(Path(mesh)), resolution)
+    return voxels(*meshes.read(Path(mesh)), resolution)
 
 
 def finite_difference(subject: Subject, render: RenderConfig, config: ReferenceConfig, seed: int) -> Estimate:
@@ -130,7 +131,7 @@ def neural(resolution: int) -> Subject:
 
 def voxels(vertices: np.ndarray, faces: np.ndarray, resolution: int) -> Subject:
     """A mesh as a cubic B-spline grid; all the coefficients fall alike, and so the solid grows by an even layer."""
-    params = grids.from_mesh(_fitted(vertices), faces, GRID_RESOLUTION)
+    params = grids.from_mesh(meshes.fitted(vertices, MESH_RADIUS), faces, GRID_RESOLUTION)
     return Subject(
         title="voxel grid, in a layer all over it",
         scene=_before_grey(grids.distance, lambda x: jnp.full(3, 0.8)),
@@ -144,21 +145,6 @@ def marble(x: jax.Array) -> jax.Array:
     """Albedo (3,), linear, at x (3,): gradient noise between two colours, C1 in x."""
     share = fade(0.5 + noise(_LATTICE * x))
     return share * jnp.array([0.9, 0.75, 0.5]) + (1.0 - share) * jnp.array([0.1, 0.3, 0.45])
-
-
-def read_mesh(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices (V, 3) and faces (F, 3) of a mesh file, or of arrays v and f in an .npz file.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file holds no mesh.
-    """
-    if path.suffix.lower() != ".npz":
-        return files.read_mesh(path)
-    with np.load(path) as arrays:
-        if not {"v", "f"} <= set(arrays):
-            raise ValueError(f"{path} holds the arrays {', '.join(arrays)}, expected vertices v and faces f.")
-        return arrays["v"], arrays["f"]
 
 
 def samples_per_pixel(render: RenderConfig) -> int:
@@ -206,9 +192,3 @@ def _half_fitted(distance: fields.Distance, params: Any) -> Any:
 
     keys = jax.random.split(jax.random.key(1), FIT_STEPS)
     return jax.jit(lambda state: jax.lax.scan(step, state, keys)[0])((params, optimiser.init(params)))[0]
-
-
-def _fitted(vertices: np.ndarray) -> np.ndarray:
-    """Vertices (V, 3) moved and scaled to reach out to `MESH_RADIUS`."""
-    centred = vertices - 0.5 * (vertices.min(axis=0) + vertices.max(axis=0))
-    return centred * (MESH_RADIUS / np.linalg.norm(centred, axis=1).max())

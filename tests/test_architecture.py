@@ -57,7 +57,7 @@ SLOW_TO_IMPORT = {"trimesh", "igl"}
 LONGEST = 350
 
 SOURCES = sorted((ROOT / PACKAGE).rglob("*.py"))
-EXPERIMENTS = sorted((ROOT / "experiments").glob("*.py"))
+EXPERIMENTS = sorted((ROOT / "experiments").rglob("*.py"))
 
 
 class Import(NamedTuple):

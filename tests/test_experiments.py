@@ -15,18 +15,20 @@ import trimesh
 
 from experiments import (
     compare,
-    demo_scene,
     evaluate,
     export_mesh,
     fit_loop,
+    make_scene,
     reconstruct,
     render_views,
     runs,
 )
 from experiments.flags import RunError
 from experiments.hosts import HostsConfig
+from experiments.make_scene import MakeConfig
 from experiments.orbit import orbit
 from experiments.presets import PRESETS
+from experiments.synthetic import photography
 from sdfrepar import checkpoints, datasets, files, memory
 from sdfrepar.fitting import FitConfig
 from sdfrepar.networks import NetworkConfig
@@ -48,16 +50,8 @@ TINY = replace(
 def data(tmp_path_factory):
     """The demo's scene, tiny."""
     folder = tmp_path_factory.mktemp("data")
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {
-            "RESOLUTION": 16,
-            "TRAINING_VIEWS": 3,
-            "TEST_VIEWS": 2,
-            "OCCUPANCY_RESOLUTION": 16,
-            "SURFACE_POINTS": 500,
-        }.items():
-            patch.setattr(demo_scene, name, value)
-        demo_scene.write(folder)
+    config = MakeConfig(views=3, test_views=2, resolution=16, occupancy_resolution=16, surface_points=500)
+    make_scene.write(config, folder)
     return folder
 
 
@@ -66,22 +60,6 @@ def run(data, tmp_path_factory):
     """One tiny run and what it said it measured."""
     workdir = tmp_path_factory.mktemp("run")
     return workdir, reconstruct.reconstruct(TINY, data, workdir)
-
-
-def test_demo_scene_is_what_it_says(data):
-    """Truth and pictures agree: the occupancy is a ring and a ball, the surface points lie on it."""
-    with np.load(data / "truth.npz") as truth:
-        inside = np.unpackbits(truth["occupancy"])[: 16**3]
-        points = truth["surface_points"]
-    volume = 2 * np.pi**2 * 0.52 * 0.21**2 + 4 / 3 * np.pi * 0.3**3
-    # A grid point stands for a cell of side 2 / 15.
-    assert inside.sum() * (2 / 15) ** 3 == pytest.approx(volume, rel=0.15)
-    distance, params = demo_scene.solid()
-    f = np.array([float(distance(params, point)) for point in points[:20]])
-    np.testing.assert_allclose(f, 0.0, atol=5e-3)
-    picture = files.read_image(data / "train" / "view_00.png")
-    background = files.encode_srgb(np.array(demo_scene.BACKGROUND))
-    assert 0.1 < np.mean(np.abs(picture - background).max(axis=-1) > 0.02) < 0.6
 
 
 def test_a_run_leaves_everything(run):
@@ -297,7 +275,7 @@ def test_watch_names_what_is_not_finite():
 
 def test_border_colour_is_the_backgrounds(data):
     train, _ = datasets.load(data, datasets.DataConfig())
-    np.testing.assert_allclose(reconstruct.border_colour(train), demo_scene.BACKGROUND, atol=0.01)
+    np.testing.assert_allclose(reconstruct.border_colour(train), photography.BACKGROUND, atol=0.01)
 
 
 @pytest.mark.slow

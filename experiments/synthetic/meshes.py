@@ -1,0 +1,79 @@
+"""What a ray meets, exactly: a closed triangle mesh, by Embree; and mesh files, brought to the unit sphere."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.synthetic.surfaces import Albedo, Crossings
+from sdfrepar import evaluation, files, grids
+
+
+@dataclass(frozen=True)
+class MeshSurface:
+    """A closed mesh in the unit sphere, shaded as if smooth: normals are those of the vertices, interpolated."""
+
+    vertices: np.ndarray  # (V, 3) scene units
+    faces: np.ndarray  # (F, 3), counter-clockwise when seen from outside
+    albedo: Albedo
+
+    def cast(self, origin: np.ndarray, directions: np.ndarray) -> Crossings:
+        """See `Surface`. Embree names the triangle, in float32; the point is then found in float64."""
+        import trimesh
+
+        mesh, flat = self._intersector.mesh, directions.reshape(-1, 3)
+        triangle = self._intersector.intersects_first(np.tile(origin, (len(flat), 1)), flat)
+        hit = triangle >= 0
+        corners, normals = mesh.triangles[triangle[hit]], mesh.face_normals[triangle[hit]]
+        t = np.sum((corners[:, 0] - origin) * normals, axis=1) / np.sum(flat[hit] * normals, axis=1)
+        x = origin + t[:, None] * flat[hit]
+        shares = trimesh.triangles.points_to_barycentric(corners, x)
+        smooth = np.einsum("nc,ncd->nd", shares, mesh.vertex_normals[mesh.faces[triangle[hit]]])
+        smooth /= np.linalg.norm(smooth, axis=1, keepdims=True)
+        return Crossings(hit.reshape(directions.shape[:2]), x, smooth)
+
+    def occupancy(self, resolution: int) -> np.ndarray:
+        """See `Surface`; needs libigl."""
+        return grids.inside_mesh(self.vertices, self.faces, resolution)
+
+    def points(self, count: int, resolution: int) -> np.ndarray:
+        """See `Surface`; the mesh is there already, whatever the resolution."""
+        del resolution
+        return evaluation.sample_surface(self.vertices, self.faces, count, seed=0)
+
+    @cached_property
+    def _intersector(self) -> Any:
+        import trimesh
+
+        try:
+            from trimesh.ray.ray_pyembree import RayMeshIntersector
+        except ImportError as error:
+            raise ImportError(
+                "Photographs of a mesh need Embree, which is not installed: pip install 'sdfrepar[mesh]'."
+            ) from error
+        return RayMeshIntersector(trimesh.Trimesh(self.vertices, self.faces, process=False))
+
+
+def read(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices (V, 3) and faces (F, 3) of a mesh file, or of arrays v and f in an .npz file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file holds no mesh.
+    """
+    if path.suffix.lower() != ".npz":
+        return files.read_mesh(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {path}; check the path.")
+    with np.load(path) as arrays:
+        if not {"v", "f"} <= set(arrays):
+            raise ValueError(f"{path} holds the arrays {', '.join(arrays)}, expected vertices v and faces f.")
+        return arrays["v"], arrays["f"]
+
+
+def fitted(vertices: np.ndarray, radius: float) -> np.ndarray:
+    """Vertices (V, 3), the centre of their box moved to the origin, scaled to reach out to `radius`."""
+    centred = vertices - 0.5 * (vertices.min(axis=0) + vertices.max(axis=0))
+    return centred * (radius / np.linalg.norm(centred, axis=1).max())
