@@ -3,8 +3,8 @@
     python -m experiments.make_scene --scene=figure --output=runs/figure/data --views=36
     python -m experiments.make_scene --mesh=bunny.ply --output=runs/bunny/data --alpha=true
 
-Less than a minute on 2 cores. `experiments.synthetic.scenes` lists the scenes; a mesh must be closed, and gets a texture
-of its own. The folder is of NeRF-synthetic form. Beside the pictures, for evaluation alone:
+Less than a minute on 2 cores. `experiments.synthetic.scenes` lists the scenes; a mesh must be closed, and gets its own
+texture. The folder is of NeRF-synthetic form. Beside the pictures, for evaluation alone:
 
     truth.npz         occupancy (packed bits) on a grid of `resolution` a side over [-1, 1]³, axes x, y, z; and
                       surface_points (N, 3), world frame
