@@ -15,20 +15,17 @@ from sdfrepar.networks.layers import encode, folded
 from sdfrepar.networks.surface import FeatureSDF, RadianceNetwork, SDFNetwork
 from sdfrepar.rendering import Scene
 
-# (params["sdf"], params["radiance"], x) -> distance () and features (F,) at a point (3,).
-Surface = Callable[[Any, Any, jax.Array], tuple[jax.Array, jax.Array]]
-
 
 def scene(config: NetworkConfig) -> Scene:
     """The fields as a scene; its params are those of `initialise`, as they are or after `Scene.prepare`."""
-    surface, radiance, around = _surface(config), RadianceNetwork(config), BackgroundNetwork(config.background)
+    distance_of, features_of = _distance_of(config), _features_of(config)
+    radiance, around = RadianceNetwork(config), BackgroundNetwork(config.background)
 
     def distance(params: Any, x: jax.Array) -> jax.Array:
-        return surface(params["sdf"], params["radiance"], x)[0]
+        return distance_of(params["sdf"], x)
 
     def surface_radiance(params: Any, x: jax.Array, normal: jax.Array, direction: jax.Array) -> jax.Array:
-        found = surface(params["sdf"], params["radiance"], x)[1]
-        return _applied(radiance, params["radiance"], x, normal, direction, found)
+        return _applied(radiance, params["radiance"], x, normal, direction, features_of(params, x))
 
     def background(params: Any, origin: jax.Array, direction: jax.Array) -> jax.Array:
         if config.background.kind == "sphere":
@@ -78,23 +75,33 @@ def prepared(params: dict[str, Any]) -> dict[str, Any]:
     return {**params, "sdf": voxels.summed(params["sdf"]["levels"])}
 
 
-def _surface(config: NetworkConfig) -> Surface:
-    """Distance and features of each kind of field."""
-    small, large = FeatureSDF(config), SDFNetwork(config)
+def _distance_of(config: NetworkConfig) -> Callable[[Any, jax.Array], jax.Array]:
+    """(params["sdf"], x) -> distance () at a point (3,)."""
+    large, small = SDFNetwork(config), FeatureSDF(config)
 
-    def of_network(sdf: Any, radiance: Any, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        del radiance
-        return _applied(large, sdf, encode(x, config.sdf_octaves))
+    def of_network(sdf: Any, x: jax.Array) -> jax.Array:
+        return _applied(large, sdf, encode(x, config.sdf_octaves))[0]
 
-    def of_features(sdf: Any, radiance: Any, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        distance = _applied(small, sdf, x, features.lookup(config.grid, sdf["tables"], x))
-        return distance, features.lookup(config.grid, radiance["tables"], x)
+    def of_features(sdf: Any, x: jax.Array) -> jax.Array:
+        return _applied(small, sdf, x, features.lookup(config.grid, sdf["tables"], x))
 
-    def of_voxels(sdf: Any, radiance: Any, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        grid = sdf if "coefficients" in sdf else voxels.summed(sdf["levels"])
-        return grids.distance(grid, x), features.lookup(config.grid, radiance["tables"], x)
+    def of_voxels(sdf: Any, x: jax.Array) -> jax.Array:
+        return grids.distance(sdf if "coefficients" in sdf else voxels.summed(sdf["levels"]), x)
 
     return {"network": of_network, "features": of_features, "voxels": of_voxels}[config.field]
+
+
+def _features_of(config: NetworkConfig) -> Callable[[Any, jax.Array], jax.Array]:
+    """(params, x) -> what the radiance network is told of a point (3,): by the SDF network, or by grids of its own."""
+    large = SDFNetwork(config)
+
+    def of_network(params: Any, x: jax.Array) -> jax.Array:
+        return _applied(large, params["sdf"], encode(x, config.sdf_octaves))[1]
+
+    def of_grids(params: Any, x: jax.Array) -> jax.Array:
+        return features.lookup(config.grid, params["radiance"]["tables"], x)
+
+    return of_network if config.field == "network" else of_grids
 
 
 def _initialised(module: nn.Module, key: jax.Array, *inputs: jax.Array) -> dict[str, Any]:
