@@ -241,6 +241,7 @@ def test_watch_knows_what_a_continued_run_has_seen():
         watch(200, metrics_of(hits=0.0))
 
 
+@pytest.mark.slow
 def test_a_run_that_lost_its_surface_begins_again_more_calmly(data, tmp_path, capsys, monkeypatch):
     """Lost at its first try, it comes to what a run with half the rate and twice the warm-up comes to."""
     watched = fit_loop.Watch.__call__
@@ -314,6 +315,7 @@ def test_hosts_that_do_not_add_up_are_refused():
         HostsConfig(count=2)
 
 
+@pytest.mark.slow
 def test_parts_leave_the_same_metrics(data, run, tmp_path, capsys, monkeypatch):
     """A step in four parts, pictures in smaller chunks: all that is measured is the same to round-off."""
     _, whole = run

@@ -138,10 +138,11 @@ def test_voxel_levels_add_up_to_their_splines():
 def test_grids_start_as_a_sphere(field):
     config = NetworkConfig(field=field)
     scene = networks.scene(config)
-    params = scene.prepare(networks.initialise(config, jnp.zeros(3), key=jax.random.key(0)))
+    params = networks.initialise(config, jnp.zeros(3), key=jax.random.key(0))
     directions = in_cube(64)
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    on_sphere, outside = (jax.vmap(scene.distance, (None, 0))(params, r * directions) for r in (0.5, 0.9))
+    distances = jax.jit(lambda params, x: jax.vmap(scene.distance, (None, 0))(scene.prepare(params), x))
+    on_sphere, outside = (distances(params, r * directions) for r in (0.5, 0.9))
     np.testing.assert_allclose(on_sphere, 0.0, atol=0.05)
     np.testing.assert_allclose(outside, 0.4, atol=0.05)
 

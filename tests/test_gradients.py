@@ -95,7 +95,12 @@ def require(name: str, report: Report, picture: float, total: float) -> None:
 
 @pytest.mark.parametrize(
     ("method", "filter_name"),
-    [("velocity", "tent"), ("distance", "bspline"), ("grazing", "box"), ("grazing", "gaussian")],
+    [
+        ("velocity", "tent"),
+        pytest.param("distance", "bspline", marks=pytest.mark.slow),
+        ("grazing", "box"),
+        ("grazing", "gaussian"),
+    ],
 )
 def test_sphere(method, filter_name):
     """512 samples a pixel of a small picture."""

@@ -34,6 +34,7 @@ def test_matrix_products_are_asked_for_in_float32_and_their_derivatives_too():
     assert "HIGHEST" in text and "precision=None" not in text
 
 
+@pytest.mark.slow
 def test_rough_cones_change_neither_picture_nor_gradient():
     """The marches start a little earlier, and end where they did."""
     scene, camera = scenes.white_on_black(fields.torus), scenes.camera_at((1.2, 1.6, -2.0), (12, 12))

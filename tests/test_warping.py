@@ -53,7 +53,9 @@ def grazing_positions(camera, params, count=24) -> jax.Array:
     "config",
     [
         configured("velocity"),
-        configured("velocity", float("inf"), velocity=VelocityConfig(top_k=22, gamma=3.0)),
+        pytest.param(
+            configured("velocity", float("inf"), velocity=VelocityConfig(top_k=22, gamma=3.0)), marks=pytest.mark.slow
+        ),
         configured("distance"),
         configured("grazing"),
     ],
