@@ -72,9 +72,9 @@ def compare(config: ReconstructConfig, folders: Sequence[Path], workdir: Path) -
         columns = {
             name: change for name, change in COLUMNS.items() if test.masks is not None or "with masks" not in name
         }
-        own = workdir / "runs" / folder.name
         table[folder.name] = {
-            name: cell(change(config), folder, own / name.replace(" ", "_")) for name, change in columns.items()
+            name: cell(change(config), folder, _run(workdir / "runs", folder.name, name))
+            for name, change in columns.items()
         }
         # After every scene, so that hours of work show.
         files.write_json(workdir / "table.json", table)
@@ -105,7 +105,7 @@ def picture(table: dict[str, Any], folder: Path) -> np.ndarray:
     """For each scene the first view in colours and, below, the normals: truth, then the columns; (H, W, 3) sRGB."""
     rows = []
     for scene in table:
-        views = {name: _panels(folder / scene / name.replace(" ", "_")) for name in COLUMNS}
+        views = {name: _panels(_run(folder, scene, name)) for name in COLUMNS}
         known = next(panels for panels in views.values() if panels is not None)
         empty = np.ones_like(known[_TRUTH])
         for truth, panel in ((known[_TRUTH], _RENDER), (empty, _NORMALS)):
@@ -115,6 +115,11 @@ def picture(table: dict[str, Any], folder: Path) -> np.ndarray:
     return np.concatenate(
         [np.pad(row, ((0, 2), (0, widest - row.shape[1]), (0, 0)), constant_values=1.0) for row in rows]
     )
+
+
+def _run(folder: Path, scene: str, column: str) -> Path:
+    """The work directory of a cell."""
+    return folder / scene / column.replace(" ", "_")
 
 
 def _panels(run: Path) -> list[np.ndarray] | None:

@@ -8,6 +8,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,7 +58,7 @@ class Run:
     data: Path
     snapshot: Snapshot
 
-    @property
+    @cached_property
     def params(self) -> Any:
         """The moving average of the parameters, ready to be evaluated, of which pictures and meshes are made."""
         return jax.jit(self.scene.prepare)(self.snapshot.state.average)

@@ -31,8 +31,34 @@ def alignment(estimated: Camera, true: Camera) -> np.ndarray:
     Raises:
         ValueError: unlike numbers of cameras, poses that are not finite, or estimated positions that all coincide.
     """
+    return _alignment(*_pose(estimated, "estimated"), *_pose(true, "true"))[1]
+
+
+def pose_error(estimated: Camera, true: Camera) -> PoseError:
+    """Errors of estimated poses; intrinsics are not looked at.
+
+    Protocol: the angle and the distance that remain after the best similarity, `alignment`.
+
+    Args:
+        estimated: leading axis N.
+        true: leading axis N, the same views in the same order.
+
+    Raises:
+        ValueError: as `alignment`.
+    """
     rotation, position = _pose(estimated, "estimated")
     true_rotation, true_position = _pose(true, "true")
+    turn, similarity = _alignment(rotation, position, true_rotation, true_position)
+    return PoseError(
+        rotation=_angle(true_rotation.transpose(0, 2, 1) @ turn @ rotation),
+        position=np.linalg.norm(position @ similarity[:3, :3].T + similarity[:3, 3] - true_position, axis=1),
+    )
+
+
+def _alignment(
+    rotation: np.ndarray, position: np.ndarray, true_rotation: np.ndarray, true_position: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rotation (3, 3) of the best similarity, which a scale of zero would hide, and the similarity (4, 4)."""
     if len(position) != len(true_position):
         raise ValueError(
             f"There are {len(position)} estimated and {len(true_position)} true cameras, expected the same views in "
@@ -49,29 +75,7 @@ def alignment(estimated: Camera, true: Camera) -> np.ndarray:
     similarity = np.eye(4)
     similarity[:3, :3] = max(np.sum(centred * true_centred) / spread, 0.0) * turn
     similarity[:3, 3] = true_position.mean(axis=0) - similarity[:3, :3] @ position.mean(axis=0)
-    return similarity
-
-
-def pose_error(estimated: Camera, true: Camera) -> PoseError:
-    """Errors of estimated poses; intrinsics are not looked at.
-
-    Protocol: the angle and the distance that remain after the best similarity, `alignment`.
-
-    Args:
-        estimated: leading axis N.
-        true: leading axis N, the same views in the same order.
-
-    Raises:
-        ValueError: as `alignment`.
-    """
-    similarity = alignment(estimated, true)
-    rotation, position = _pose(estimated, "estimated")
-    true_rotation, true_position = _pose(true, "true")
-    turn = _mean_rotation(true_rotation @ rotation.transpose(0, 2, 1))
-    return PoseError(
-        rotation=_angle(true_rotation.transpose(0, 2, 1) @ turn @ rotation),
-        position=np.linalg.norm(position @ similarity[:3, :3].T + similarity[:3, 3] - true_position, axis=1),
-    )
+    return turn, similarity
 
 
 def _pose(rig: Camera, name: str) -> tuple[np.ndarray, np.ndarray]:
