@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import scenes
 
+from benchmarks import tails
 from sdfrepar import fields, files, gradcheck, reports
 from sdfrepar.gradcheck import Estimate, GradcheckConfig, Report
 from sdfrepar.imaging import FilmConfig
@@ -221,6 +222,15 @@ def test_torus_at_sixteen_samples():
     """One estimate of 16 samples a pixel, at its best, is within 15 % of the truth."""
     report = checked("torus", rendering("grazing", side=4), repetitions=16, reference_side=16)
     assert report.single_error < 0.15
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", UNBIASED)
+@pytest.mark.parametrize("title", ["two spheres, one before the other", "torus, in its outer radius"])
+def test_no_sample_outweighs_a_hundred(title, method):
+    """Among 10^6 samples of pictures in which silhouettes cross, where div V has no bound."""
+    subject = next(subject for subject in tails.subjects() if subject.title == title)
+    assert tails.largest(subject, method) < 100.0
 
 
 # Settings

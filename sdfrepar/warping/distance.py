@@ -3,7 +3,8 @@
     V(u; θ) = -h(t̄) P n / |n|²,   t̄ = Σ_i ŵ_i t_i,   w_i = (|f_i| + λ (n·d)² + ε)^-γ        [V22]
 
 One query of the field knows θ, whatever the length of the march. At a silhouette all weight is on the grazing point, so
-V agrees with its motion as [B22]'s does.
+V agrees with its motion as [B22]'s does. Where points that lie far apart share the weight, which is never so at a
+silhouette, V is calmed.
 """
 
 import math
@@ -17,6 +18,10 @@ from sdfrepar.fields import Distance
 from sdfrepar.records import Ray
 from sdfrepar.warping.grazing import Approaches, fade, weigh_in_logarithms
 from sdfrepar.warping.path import NO_WEIGHT, Path, on_film
+
+# The mean of points that lie this far apart moves the film half as much as its slope says, scene units: where one
+# silhouette crosses another it lies in the open between them, and would follow every turn of the field there.
+_APART = 0.3
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,9 @@ def distance_points(
     shape = math.sqrt(math.pi) * math.gamma(config.gamma - 0.5) / math.gamma(config.gamma)
     peak = shape * jnp.sqrt(jnp.maximum(at_approach, 1e-9) / config.angle_weight) / curvature
     log_weight = weigh_in_logarithms(ray, path, found, measure, at_approach, peak, config.gamma)
-    t = jax.nn.softmax(log_weight) @ jnp.concatenate([path.t, found.t])
+    weight, points = jax.nn.softmax(log_weight), jnp.concatenate([path.t, found.t])
+    t = weight @ points
+    agreement = 1.0 / (1.0 + weight @ (points - t) ** 2 / _APART**2)
     f, n = jax.value_and_grad(distance, argnums=1)(params, ray.origin + t * ray.direction)
     anything = jnp.max(log_weight) > NO_WEIGHT
-    return t[None], jnp.where(anything, -on_film(ray, t, f, n), 0.0)[None]
+    return t[None], jnp.where(anything, -agreement * on_film(ray, t, f, n), 0.0)[None]

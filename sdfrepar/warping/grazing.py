@@ -184,8 +184,12 @@ def weigh_in_logarithms(
     # A measure of zero weighs no more than the smallest length that float32 tells apart at unit distance.
     of_path = jnp.log(path.spacing) - gamma * jnp.log(jnp.maximum(measure, 1e-7))
     presence = log_presence(ray, path)
-    of_path = jnp.where(presence > NO_WEIGHT, of_path + presence, NO_WEIGHT)
     phi = fade(found)
+    # Where an approach is followed the march's points give way to it. They tell nothing that it does not, and their
+    # places change with every step of the march: where two silhouettes cross, V would turn with each of them.
+    alone = jnp.prod(1.0 - phi)
+    present = (presence > NO_WEIGHT) & (alone > 1e-12)
+    of_path = jnp.where(present, of_path + presence + jnp.log(jnp.where(present, alone, 1.0)), NO_WEIGHT)
     followed = phi > 1e-12
     of_approaches = jnp.log(jnp.where(followed, phi * peak, 1.0)) - gamma * jnp.log(jnp.maximum(at_approach, 1e-7))
     return jnp.concatenate([of_path, jnp.where(followed, of_approaches, NO_WEIGHT)])
