@@ -40,20 +40,40 @@ def test_exposures_multiply_and_have_no_mean():
     np.testing.assert_allclose(shown, [[1.0, 0.5, 0.5], [0.25, 0.5, 0.5]], rtol=1e-5)
 
 
+def least_along(params, camera, u):
+    keys = jax.random.split(jax.random.key(0), len(u))
+    cameras = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (len(u), *leaf.shape)), camera)
+    return masks.least_values(fields.sphere, params, cameras, u, jnp.ones(len(u), bool), keys)
+
+
 def test_the_least_value_is_that_of_the_closest_approach():
     """For rays beside a sphere its distance from the ray; for rays through it, how deep they go."""
-    params = {"radius": jnp.float32(0.5)}
     u = jnp.array([[16.0, 16.0], [16.0, 24.0], [16.0, 30.0]])
-    least = jax.vmap(lambda u: masks.least_value(fields.sphere, params, CAMERA, u, key=jax.random.key(0)))(u)
+    least = least_along({"radius": jnp.float32(0.5)}, CAMERA, u)
     directions = jax.vmap(cameras.unproject, (None, 0))(CAMERA, u)
     apart = 2.5 * jnp.sqrt(1.0 - directions[:, 2] ** 2)
     # A hundredth of the chord, squared, over twice the distance.
     np.testing.assert_allclose(least, apart - 0.5, atol=0.01)
 
 
+def test_the_least_value_is_found_wherever_it_is():
+    """Of two spheres the ray passes through one, near either end of its chord: the first or the last points."""
+    field = fields.union(fields.placed(fields.sphere), fields.placed(fields.sphere))
+    ball = lambda z, radius: {  # noqa: E731
+        "solid": {"radius": jnp.float32(radius)},
+        "position": jnp.array([0.0, 0.0, z]),
+        "rotation": jnp.eye(3),
+    }
+    keys = jax.random.split(jax.random.key(1), 1)
+    for near, far in ((0.1, 0.02), (0.02, 0.1)):
+        params = ball(-0.9, near), ball(0.9, far)
+        found = masks.least_values(field, params, several(1), jnp.array([[16.0, 16.0]]), jnp.ones(1, bool), keys)
+        assert float(found[0]) == pytest.approx(-0.1, abs=0.011)
+
+
 def test_the_least_value_moves_with_the_field_and_the_camera():
-    params, u = {"radius": jnp.float32(0.5)}, jnp.array([16.0, 28.0])
-    value = lambda params, camera: masks.least_value(fields.sphere, params, camera, u, key=jax.random.key(0))  # noqa: E731
+    params, u = {"radius": jnp.float32(0.5)}, jnp.array([[16.0, 28.0]])
+    value = lambda params, camera: least_along(params, camera, u)[0]  # noqa: E731
     of_params, of_camera = jax.grad(value, argnums=(0, 1), allow_int=True)(params, CAMERA)
     assert float(of_params["radius"]) == pytest.approx(-1.0)
     # Moving the camera up or down, across the ray, changes the distance by as much.

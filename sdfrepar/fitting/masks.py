@@ -1,5 +1,6 @@
 """Silhouettes from masks, as [I20] takes them: the baseline that this toolkit makes unnecessary."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -9,9 +10,16 @@ from sdfrepar import raygen
 from sdfrepar.fields import Distance
 from sdfrepar.fitting.config import FitConfig
 from sdfrepar.records import Camera
+from sdfrepar.rendering import buffers
 
 # Points along a ray among which the least value of the field is looked for [I20].
 _POINTS = 100
+
+# Of these, every so many are looked at first.
+_STRIDE = 5
+
+# Room for the rays that are looked along at a time, as a share of all.
+_ROUND = 0.25
 
 # The sharpness is doubled this many times, at even intervals over the first 5/8 of the steps [I20].
 _DOUBLINGS, _INTERVAL = 5, 0.125
@@ -22,14 +30,35 @@ def sharpness(config: FitConfig, progress: jax.Array) -> jax.Array:
     return config.mask_sharpness * 2.0 ** jnp.clip(jnp.floor(progress / _INTERVAL), 0, _DOUBLINGS)
 
 
-def least_value(distance: Distance, params: Any, camera: Camera, u: jax.Array, *, key: jax.Array) -> jax.Array:
-    """The least value () of the field along the ray through u (2,), within the unit sphere: that of jittered points.
+def least_values(
+    distance: Distance, params: Any, camera: Camera, u: jax.Array, wanted: jax.Array, keys: jax.Array
+) -> jax.Array:
+    """The least value (P,) of the field along each ray through u (P, 2) of P cameras, within the unit sphere.
+
+    Only the wanted ones (P,) cost work; the others' values need not be right.
 
     Gradient: in params and camera, at the point found, which is held fixed along the ray.
     """
+    search = partial(lowest_place, distance, *jax.lax.stop_gradient((params,)))
+    t = buffers.for_the_wanted(search, wanted, _ROUND, (*jax.lax.stop_gradient((camera, u)), keys))
+
+    def value(camera: Camera, u: jax.Array, t: jax.Array) -> jax.Array:
+        ray = raygen.ray_through(camera, u)
+        return distance(params, ray.origin + t * ray.direction)
+
+    return jax.vmap(value)(camera, u, t)
+
+
+def lowest_place(distance: Distance, params: Any, camera: Camera, u: jax.Array, key: jax.Array) -> jax.Array:
+    """Where the field is least along the ray through u (2,), t (): one of jittered points within the unit sphere.
+
+    Every fifth of them is looked at first, and then those around the lowest. A field that is nearly a distance cannot
+    fall far between two of them, so this is the lowest of all, but where two places are nearly as low.
+    """
     ray = raygen.ray_through(camera, u)
     place = (jnp.arange(_POINTS) + jax.random.uniform(key, (_POINTS,))) / _POINTS
-    t = jax.lax.stop_gradient(ray.near + place * jnp.maximum(ray.far - ray.near, 0.0))
-    still, origin, direction = jax.lax.stop_gradient((params, ray.origin, ray.direction))
-    values = jax.vmap(lambda t: distance(still, origin + t * direction))(t)
-    return distance(params, ray.origin + t[jnp.argmin(values)] * ray.direction)
+    t = ray.near + place * jnp.maximum(ray.far - ray.near, 0.0)
+    values = jax.vmap(lambda t: distance(params, ray.origin + t * ray.direction))
+    lowest = _STRIDE // 2 + _STRIDE * jnp.argmin(values(t[_STRIDE // 2 :: _STRIDE]))
+    around = jax.lax.dynamic_slice_in_dim(t, lowest - _STRIDE + 1, 2 * _STRIDE - 1)
+    return around[jnp.argmin(values(around))]

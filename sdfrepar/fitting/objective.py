@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from sdfrepar import losses
 from sdfrepar.fitting.batches import Approach, Batch, Pixels, approach_pixels, draw_pixels, prefer_silhouettes
 from sdfrepar.fitting.config import FitConfig
-from sdfrepar.fitting.masks import least_value, sharpness
+from sdfrepar.fitting.masks import least_values, sharpness
 from sdfrepar.fitting.shares import WHOLE, Share
 from sdfrepar.fitting.views import exposed, seen_from
 from sdfrepar.precision import in_float32
@@ -123,7 +123,7 @@ def _by_masks(
         raise ValueError("fit.masks is use, but the data set has no masks; expected --fit.masks=ignore.")
     covered = batch.mask > 0.5
     overlap = covered & (jnp.mean(status == Status.HIT, axis=1) > 0.5)
-    least = jax.vmap(partial(least_value, scene.distance, params))(camera, batch.centre, key=keys)
+    least = least_values(scene.distance, params, camera, batch.centre, ~overlap, keys)
     α = sharpness(config, progress)
     elsewhere = jnp.where(overlap, 0.0, batch.weight)
     return {
