@@ -60,5 +60,6 @@ def lowest_place(distance: Distance, params: Any, camera: Camera, u: jax.Array, 
     t = ray.near + place * jnp.maximum(ray.far - ray.near, 0.0)
     values = jax.vmap(lambda t: distance(params, ray.origin + t * ray.direction))
     lowest = _STRIDE // 2 + _STRIDE * jnp.argmin(values(t[_STRIDE // 2 :: _STRIDE]))
-    around = jax.lax.dynamic_slice_in_dim(t, lowest - _STRIDE + 1, 2 * _STRIDE - 1)
+    start = jnp.clip(lowest - _STRIDE + 1, 0, _POINTS - 2 * _STRIDE + 1)
+    around = jax.lax.dynamic_slice_in_dim(t, start, 2 * _STRIDE - 1)
     return around[jnp.argmin(values(around))]

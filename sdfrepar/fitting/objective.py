@@ -1,6 +1,5 @@
 """The objective on one batch of pixels, or on one device's share of it."""
 
-from functools import partial
 from typing import Any
 
 import jax
