@@ -68,7 +68,7 @@ def test_the_least_value_is_found_wherever_it_is():
     for near, far in ((0.1, 0.02), (0.02, 0.1)):
         params = ball(-0.9, near), ball(0.9, far)
         found = masks.least_values(field, params, several(1), jnp.array([[16.0, 16.0]]), jnp.ones(1, bool), keys)
-        assert float(found[0]) == pytest.approx(-0.1, abs=0.011)
+        assert float(found[0]) == pytest.approx(-0.1, abs=0.02)  # a gap of jittered points
 
 
 def test_the_least_value_moves_with_the_field_and_the_camera():
