@@ -35,22 +35,27 @@ def test_eikonal_has_a_finite_slope_where_the_field_is_flat():
     assert float(slope) == 0.0
 
 
-def test_photometric_is_the_weighted_mean_absolute_difference_in_srgb():
-    rendered, target = colours(1), colours(2)
+def test_photometric_is_weighted_and_near_srgb_beside_the_target():
+    target = 0.1 + 0.9 * colours(2)
+    rendered = target + 0.05 * (colours(1) - 0.5)
     weight = np.random.default_rng(3).uniform(0.5, 1.5, 40).astype(np.float32)
     difference = np.abs(files.encode_srgb(rendered) - files.encode_srgb(target))
     for weights in (np.ones(40, np.float32), weight):
         expected = np.mean(weights[:, None] * difference)
-        assert float(losses.photometric(rendered, target, weights)) == pytest.approx(expected, rel=1e-5)
+        assert float(losses.photometric(rendered, target, weights)) == pytest.approx(expected, rel=0.15)
     assert float(losses.photometric(target, target, weight)) == 0.0
 
 
-def test_photometric_goes_on_below_zero():
-    weight = jnp.array([0.5, 1.0, 1.5, 1.0])
-    photometric = jax.jit(jax.value_and_grad(losses.photometric))
-    value, slope = photometric(jnp.full((4, 3), -0.01), jnp.zeros((4, 3)), weight)
-    assert float(value) == pytest.approx(0.1292, rel=1e-6)
-    np.testing.assert_allclose(slope, np.tile(-12.92 / 12 * np.asarray(weight)[:, None], 3), rtol=1e-6)
+def test_photometric_asks_for_the_same_mean_whatever_the_noise():
+    """Noise on both sides is no reason to be brighter or darker; on a concave scale it would be."""
+    target, noise = jnp.full((2, 3), 0.4), jnp.array([[0.3], [-0.3]])
+
+    def loss(mean):
+        return losses.photometric(mean + noise, target, jnp.ones(2))
+
+    slope = jax.grad(loss)
+    assert float(slope(jnp.float32(0.4))) == 0.0
+    assert float(slope(jnp.float32(0.8))) > 0 > float(slope(jnp.float32(0.0)))
 
 
 def test_psnr_of_is_the_score_of_clipped_pictures():

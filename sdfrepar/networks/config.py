@@ -101,6 +101,8 @@ class NetworkConfig:
     """Octaves of positional encoding of the viewing direction."""
     darkest: float = 0.0
     """Least linear radiance of a surface. Before a black background a little, 0.002, tells dark matter from none."""
+    brightest: float = 1.0
+    """Most linear radiance of a surface. Before a white background a little less, 0.9, tells white matter from none."""
     weight_norm: bool = False
     """Whether the layers of the SDF and radiance networks learn direction and length of their weights apart."""
     initial_radius: float = 0.5
@@ -118,8 +120,11 @@ class NetworkConfig:
                 f"network.sdf_skip is {self.sdf_skip}; it names one of the {self.sdf_depth} hidden layers "
                 "after the first, 1 to sdf_depth - 1, or 0 for none."
             )
-        if not 0 <= self.darkest < 1:
-            raise ValueError(f"network.darkest is {self.darkest}; it is linear radiance, at least 0 and below 1.")
+        if not 0 <= self.darkest < self.brightest <= 1:
+            raise ValueError(
+                f"network.darkest is {self.darkest} and network.brightest {self.brightest}; they are linear radiance, "
+                "expected 0 <= darkest < brightest <= 1."
+            )
         if not 0 < self.initial_radius < 1:
             raise ValueError(
                 f"network.initial_radius is {self.initial_radius}; the first sphere must lie in the unit sphere."

@@ -67,14 +67,14 @@ class RadianceNetwork(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, normal: jax.Array, direction: jax.Array, features: jax.Array) -> jax.Array:
-        """Linear radiance (3,) in [0, 1] at x (3,) with unit normal (3,), seen along direction (3,)."""
+        """Linear radiance (3,), darkest to brightest, at x (3,) with unit normal (3,), seen along direction (3,)."""
         config = self.config
         seen_along = [encode(direction, config.view_octaves)] if config.view_dependent else []
         h = jnp.concatenate([encode(x, config.point_octaves), normal, *seen_along, features])
         for layer in range(config.radiance_depth):
             h = nn.relu(Dense(config.radiance_width, config.weight_norm, name=f"hidden_{layer}")(h))
         colour = linear_colour(Dense(3, config.weight_norm, name="radiance")(h))
-        return config.darkest + (1.0 - config.darkest) * colour
+        return config.darkest + (config.brightest - config.darkest) * colour
 
 
 def linear_colour(outputs: jax.Array) -> jax.Array:
