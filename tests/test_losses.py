@@ -35,7 +35,18 @@ def test_eikonal_has_a_finite_slope_where_the_field_is_flat():
     assert float(slope) == 0.0
 
 
-def test_photometric_is_weighted_and_near_srgb_beside_the_target():
+def test_photometric_is_the_weighted_mean_absolute_difference_times_the_slope_of_srgb():
+    """The slope is a chord of sRGB over 0.1, beside the target; below zero too, which a control variate can cause."""
+    rendered, target = 1.6 * colours(1) - 0.3, colours(2)
+    assert rendered.min() < 0
+    weight = np.random.default_rng(3).uniform(0.5, 1.5, 40).astype(np.float32)
+    slope = (files.encode_srgb(target + 0.1) - files.encode_srgb(target)) / 0.1
+    for weights in (np.ones(40, np.float32), weight):
+        expected = np.mean(weights[:, None] * slope * np.abs(rendered - target))
+        assert float(losses.photometric(rendered, target, weights)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_photometric_is_near_srgb_beside_the_target():
     target = 0.1 + 0.9 * colours(2)
     rendered = target + 0.05 * (colours(1) - 0.5)
     weight = np.random.default_rng(3).uniform(0.5, 1.5, 40).astype(np.float32)

@@ -11,6 +11,7 @@ from sdfrepar.fields import Distance
 from sdfrepar.fitting.config import FitConfig
 from sdfrepar.records import Camera
 from sdfrepar.rendering import buffers
+from sdfrepar.rendering.rays import point_at
 
 # Points along a ray among which the least value of the field is looked for [I20].
 _POINTS = 100
@@ -39,14 +40,10 @@ def least_values(
 
     Gradient: in params and camera, at the point found, which is held fixed along the ray.
     """
-    search = partial(lowest_place, distance, *jax.lax.stop_gradient((params,)))
-    t = buffers.for_the_wanted(search, wanted, _ROUND, (*jax.lax.stop_gradient((camera, u)), keys))
-
-    def value(camera: Camera, u: jax.Array, t: jax.Array) -> jax.Array:
-        ray = raygen.ray_through(camera, u)
-        return distance(params, ray.origin + t * ray.direction)
-
-    return jax.vmap(value)(camera, u, t)
+    still_params, still_camera = jax.lax.stop_gradient((params, camera))
+    search = partial(lowest_place, distance, still_params)
+    t = buffers.for_the_wanted(search, wanted, _ROUND, (still_camera, u, keys))
+    return jax.vmap(lambda camera, u, t: distance(params, point_at(camera, u, t)))(camera, u, t)
 
 
 def lowest_place(distance: Distance, params: Any, camera: Camera, u: jax.Array, key: jax.Array) -> jax.Array:
