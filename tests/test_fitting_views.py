@@ -59,14 +59,9 @@ def test_the_least_value_is_that_of_the_closest_approach():
 def test_the_least_value_is_found_wherever_it_is():
     """Of two spheres the ray passes through one, near either end of its chord: the first or the last points."""
     field = fields.union(fields.placed(fields.sphere), fields.placed(fields.sphere))
-    ball = lambda z, radius: {  # noqa: E731
-        "solid": {"radius": jnp.float32(radius)},
-        "position": jnp.array([0.0, 0.0, z]),
-        "rotation": jnp.eye(3),
-    }
     keys = jax.random.split(jax.random.key(1), 1)
     for near, far in ((0.1, 0.02), (0.02, 0.1)):
-        params = ball(-0.9, near), ball(0.9, far)
+        params = scenes.at(near, 0.0, 0.0, -0.9), scenes.at(far, 0.0, 0.0, 0.9)
         found = masks.least_values(field, params, several(1), jnp.array([[16.0, 16.0]]), jnp.ones(1, bool), keys)
         assert float(found[0]) == pytest.approx(-0.1, abs=0.02)  # a gap of jittered points
 
