@@ -33,7 +33,7 @@ class DistanceConfig:
     angle_weight: float = 0.05
     """What the squared cosine counts beside the distance, scene units."""
     epsilon: float = 1e-6
-    """Added to the distance, scene units."""
+    """Added to the distance, scene units; 0.01 biases a torus' gradient by 1.6 %, keep it below 0.001."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
