@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from skimage.filters import threshold_li
 
 from sdfrepar import evaluation
 from sdfrepar.records import Image, Views
 
-# Photographs whose borders are darker than this are taken to have a black background, and their silhouettes to be
-# what is brighter. The luminance is that of the pixel values as they are stored, sRGB.
+# Photographs whose borders are darker than this are taken to have a black background. The luminance is that of the pixel
+# values as they are stored, sRGB.
 DARK = 0.05
 
 
@@ -71,10 +72,13 @@ def mean_scores(views: Sequence[dict[str, float]]) -> dict[str, float]:
 
 
 def _bright(photograph: np.ndarray) -> np.ndarray | None:
-    """The silhouette before a black background, (H, W) boolean; None before another."""
+    """The silhouette before a black background, (H, W) boolean; None before another.
+
+    What parts the object from the dim things behind it, a curtain, a stand, is the threshold of least cross-entropy.
+    """
     luminance = evaluation.luminance(photograph)
     border = np.concatenate([luminance[0], luminance[-1], luminance[:, 0], luminance[:, -1]])
-    return luminance > DARK if np.median(border) < DARK else None
+    return luminance > threshold_li(luminance) if np.median(border) < DARK else None
 
 
 def _score_maps(

@@ -79,6 +79,14 @@ def test_dark_borders_decide_them_where_there_are_none():
     assert set(score(None, None, photograph(thing, background=1.0))) == {"psnr", "ssim"}
 
 
+def test_dim_things_behind_are_no_silhouette():
+    curtained = photograph(square(4, 10), background=0.0)
+    curtained[:, :3] = np.linspace(0.03, 0.11, SIDE)[:, None, None]
+    assert score(None, None, curtained)["silhouette_iou"] == pytest.approx(36 / 64)
+    nothing = photograph(square(0, 0), background=0.0)
+    assert score(None, None, nothing)["silhouette_iou"] == 0.0
+
+
 def test_exact_maps_are_compared_in_the_world_where_both_have_a_surface():
     thing = square(6, 14)
     # The rendered plane is at depth 6 of the world, its normal turned half about z to (-1, 0, -1).
