@@ -544,16 +544,19 @@ def test_pyramid_halves_by_means():
     np.testing.assert_allclose(quarter[0, 1], image[:4, 4:8].mean(axis=(0, 1)), atol=1e-6)
 
 
-def test_tent_from_box_keeps_ramps():
+def test_tent_from_box_is_exact_for_quadratics():
+    """The mean of x² over a box of width 1 is x² + 1/12, over a tent x² + 1/6."""
     rows, columns = np.mgrid[:5, :6].astype(np.float32)
-    ramp = np.stack([rows, columns, 2 * rows - 3 * columns + 1], axis=-1)
-    np.testing.assert_allclose(imaging.tent_from_box(jnp.asarray(ramp))[1:-1, 1:-1], ramp[1:-1, 1:-1], atol=1e-5)
+    box = np.stack([rows**2 + 1 / 12, columns**2 + 1 / 12, 2 * rows - 3 * columns * rows + 1], axis=-1)
+    tent = box + np.array([1 / 12, 1 / 12, 0.0])
+    seen = np.asarray(imaging.tent_from_box(jnp.asarray(box)))
+    np.testing.assert_allclose(seen[1:-1, 1:-1], tent[1:-1, 1:-1], atol=1e-5)
 
 
 def test_tent_from_box_spreads_a_pixel():
     image = np.zeros((5, 6, 1), np.float32)
     image[2, 3] = 1.0
-    weights = np.array([1 / 8, 3 / 4, 1 / 8])
+    weights = np.array([1.0, 22.0, 1.0]) / 24
     spread = np.asarray(imaging.tent_from_box(jnp.asarray(image)))[..., 0]
     np.testing.assert_allclose(spread[1:4, 2:5], np.outer(weights, weights), atol=1e-7)
     assert spread.sum() == pytest.approx(1.0, abs=1e-6)
