@@ -2,8 +2,8 @@
 
     python -m benchmarks.sizes                (twenty minutes on two cores)
 
-The band-limited step of the quick preset, with larger networks and batches. Beside the seconds stands what they come to
-for each sample and weight of the SDF network, in picoseconds: the same everywhere if time is linear in both. Small
+The band-limited step of the network preset, with larger networks and batches. Beside the seconds stands what they come
+to for each sample and weight of the SDF network, in picoseconds: the same everywhere if time is linear in both. Small
 networks pay for what grows with neither, large batches show what grows faster. Cells that would take longer than
 --longest seconds, by those before them, are left out. Writes runs/benchmarks/sizes.json.
 """
@@ -63,12 +63,12 @@ def measure(longest: float) -> Iterator[dict[str, Any]]:
 
 
 def sized(depth: int, width: int, samples: int) -> ReconstructConfig:
-    """The quick preset with another network and batch."""
-    quick = PRESETS["quick"]
+    """The network preset with another network and batch."""
+    network = PRESETS["network"]
     return replace(
-        quick,
-        network=replace(quick.network, sdf_depth=depth, sdf_width=width, sdf_skip=depth // 2),
-        fit=replace(quick.fit, pixels=samples // quick.render.film.inside, eikonal_points=samples // 4),
+        network,
+        network=replace(network.network, sdf_depth=depth, sdf_width=width, sdf_skip=depth // 2),
+        fit=replace(network.fit, pixels=samples // network.render.film.inside, eikonal_points=samples // 4),
     )
 
 

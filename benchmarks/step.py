@@ -1,6 +1,6 @@
 """What one gradient of a reconstruction costs: without silhouettes, and with them in ever cheaper ways. In one run.
 
-    python -m benchmarks.step --preset=quick       (five minutes, half of them compiling the nested forms)
+    python -m benchmarks.step --preset=network     (five minutes, half of them compiling the nested forms)
 
     interior        implicit differentiation at the hit alone
     as published    [B22]: all rays marched together, 22 steps, every sample warped by three nested derivatives
@@ -36,7 +36,7 @@ HEADER = ("gradient", "median", "quartiles", "ratio", "memory", "queries", "diff
 def main() -> None:
     """Print the table and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--preset", default="quick", choices=sorted(PRESETS))
+    parser.add_argument("--preset", default="network", choices=sorted(PRESETS))
     parser.add_argument("--device", default=None, help="cpu, gpu; the first there is if not given")
     parser.add_argument("--repetitions", type=int, default=20)
     parser.add_argument("--skip_nested", action="store_true", help="leave the slow twins out")

@@ -33,7 +33,7 @@ from sdfrepar.rendering import RenderConfig, Scene, buffers, render_image, trace
 from sdfrepar.rendering.cones import starts_of_cells
 from sdfrepar.rendering.rays import starting_at
 
-CONFIG = PRESETS["quick"]
+CONFIG = PRESETS["network"]
 DATA, PARAMS = results.FOLDER / "demo", results.FOLDER / "half_way.npz"
 REPETITIONS = 5
 HEADER = ("tracing", "evaluations a sample", "of plain", "seconds", "largest difference", "rms difference")

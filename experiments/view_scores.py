@@ -10,8 +10,8 @@ from skimage.filters import threshold_li
 from sdfrepar import evaluation
 from sdfrepar.records import Image, Views
 
-# Photographs whose borders are darker than this are taken to have a black background. The luminance is that of the pixel
-# values as they are stored, sRGB.
+# Photographs whose borders are darker than this are taken to have a black background. The luminance is that of the
+# pixel values as they are stored, sRGB.
 DARK = 0.05
 
 

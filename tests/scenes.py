@@ -206,7 +206,7 @@ def latent(moving: str) -> Row:
 
 
 def network() -> Row:
-    """The softplus network of the quick preset, as initialised: a bent sphere; its last bias moves."""
+    """The softplus network of the network preset, as initialised: a bent sphere; its last bias moves."""
     config = networks.NetworkConfig(sdf_width=32, sdf_depth=3, sdf_skip=2, features=8, radiance_width=16)
     params = networks.initialise(config, jnp.full(3, 0.2), key=jax.random.key(2))
     motion = jax.tree.map(jnp.zeros_like, params)

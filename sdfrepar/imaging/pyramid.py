@@ -17,9 +17,9 @@ def pyramid(image: jax.Array, levels: int) -> list[jax.Array]:
 def tent_from_box(image: jax.Array) -> jax.Array:
     """What tent pixels see, given box pixels (H, W, C), a camera's usual kind.
 
-    A tent is a box twice. The second one, of variance 1/12, weighs a pixel and its neighbours by 1/24, 22/24, 1/24 along
-    each axis, which has the same variance: exact where the picture is quadratic, and on average over where in its pixel
-    an edge lies. A wider kernel would show the fit rounder things than there are. Edge pixels are repeated.
+    A tent is a box twice. The second one, of variance 1/12, weighs a pixel and its neighbours by 1/24, 22/24, 1/24
+    along each axis, which has the same variance: exact where the picture is quadratic, and on average over where in its
+    pixel an edge lies. A wider kernel would show the fit rounder things than there are. Edge pixels are repeated.
     """
     for axis in (0, 1):
         padding = [(1, 1) if a == axis else (0, 0) for a in range(image.ndim)]
