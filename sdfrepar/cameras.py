@@ -66,19 +66,22 @@ def depth_of(camera: Camera, direction: jax.Array, distance: jax.Array) -> jax.A
 
 
 def moved(camera: Camera, motion: jax.Array) -> Camera:
-    """The camera after a rigid motion about the origin of the scene.
+    """The camera after a rigid motion about the origin of the scene, along the camera's own axes.
 
-    About the scene's origin, not about the camera, so that turning (which shows the object from another side) and
-    shifting (which moves it in the picture) are apart, and each can be found without the other.
+    About the scene's origin, so that turning (which shows the object from another side) and shifting (which moves it in
+    the picture) are apart; along the camera's axes, so that what pictures tell best (rolling, and shifts across the
+    view) and what they tell least (turning, and shifts along the view) are numbers of their own, which an optimiser
+    that scales each by itself finds at the same pace.
 
     Args:
         camera: one camera.
-        motion: (6,) a rotation vector, radians, then a translation, scene units; scene frame.
+        motion: (6,) a rotation vector, radians, then a translation, scene units; camera axes.
 
     Gradient: naive, at no motion too.
     """
-    turn = rotation_by(motion[:3])
-    return replace(camera, rotation=turn @ camera.rotation, position=turn @ camera.position + motion[3:])
+    turn = rotation_by(camera.rotation @ motion[:3])
+    position = turn @ camera.position + camera.rotation @ motion[3:]
+    return replace(camera, rotation=turn @ camera.rotation, position=position)
 
 
 def rotation_by(vector: jax.Array) -> jax.Array:

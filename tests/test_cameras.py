@@ -105,10 +105,11 @@ def test_rotation_by_a_vector_is_the_matrix_exponential():
 
 
 def test_a_moved_camera_sees_the_moved_scene(camera):
-    """What the camera saw at x, the moved camera sees at the moved x."""
+    """What the camera saw at x, the moved camera sees at the moved x; the motion is along the camera's axes."""
     motion = jnp.array([0.1, -0.2, 0.3, 0.05, 0.0, -0.1])
     x = jnp.array([0.2, 0.1, -0.3])
-    moved_x = cameras.rotation_by(motion[:3]) @ x + motion[3:]
+    turn, shift = camera.rotation @ motion[:3], camera.rotation @ motion[3:]
+    moved_x = cameras.rotation_by(turn) @ x + shift
     before, after = cameras.project(camera, x), cameras.project(cameras.moved(camera, motion), moved_x)
     np.testing.assert_allclose(after[0], before[0], atol=2e-3)
     np.testing.assert_allclose(after[1], before[1], rtol=1e-5)

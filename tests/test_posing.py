@@ -43,12 +43,13 @@ def test_the_right_motions_score_zero_and_held_out_views_follow(views):
     posing = Posing(views.cameras, disturbed(views, 1.0, seed=0).cameras)
     assert posing.scores({}) == {} and posing.in_scene({}, views) is views
     posing = Posing(views.cameras, views.cameras)
-    params = {"poses": jnp.tile(motion, (4, 1))}
+    to_axes = jnp.asarray(views.cameras.rotation).transpose(0, 2, 1)
+    params = {"poses": jnp.concatenate([to_axes @ motion[:3], to_axes @ motion[3:]], axis=1)}
     assert posing.scores(params)["rotation_error"] == pytest.approx(0.0, abs=0.05)
     assert posing.scores(params)["position_error"] == pytest.approx(0.0, abs=1e-4)
     held_out = replace(views, cameras=jax.tree.map(lambda leaf: leaf[:1], views.cameras), names=("a",))
     found = posing.in_scene(params, held_out)
-    expected = cameras.moved(jax.tree.map(lambda leaf: leaf[0], views.cameras), motion)
+    expected = cameras.moved(jax.tree.map(lambda leaf: leaf[0], views.cameras), params["poses"][0])
     np.testing.assert_allclose(found.cameras.position[0], expected.position, atol=1e-4)
     np.testing.assert_allclose(found.cameras.rotation[0], expected.rotation, atol=1e-4)
     # A point of the drifted scene has the same place in the world as before.
