@@ -100,7 +100,7 @@ def require(name: str, report: Report, picture: float, total: float) -> None:
         ("velocity", "tent"),
         pytest.param("distance", "bspline", marks=pytest.mark.slow),
         ("grazing", "box"),
-        ("grazing", "gaussian"),
+        pytest.param("grazing", "gaussian", marks=pytest.mark.slow),
     ],
 )
 def test_sphere(method, filter_name):
@@ -171,7 +171,7 @@ def test_the_derivative_of_a_box_comes_through_its_edges():
     ("name", "method", "filter_name"),
     [
         ("torus", "grazing", "tent"),
-        ("camera_position", "distance", "tent"),
+        pytest.param("camera_position", "distance", "tent", marks=pytest.mark.slow),
         pytest.param("occluders", "velocity", "box", marks=pytest.mark.slow),
     ],
 )

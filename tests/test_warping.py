@@ -56,7 +56,7 @@ def grazing_positions(camera, params, count=24) -> jax.Array:
         pytest.param(
             configured("velocity", float("inf"), velocity=VelocityConfig(top_k=22, gamma=3.0)), marks=pytest.mark.slow
         ),
-        configured("distance"),
+        pytest.param(configured("distance"), marks=pytest.mark.slow),
         configured("grazing"),
     ],
     ids=["velocity", "velocity_all", "distance", "grazing"],
