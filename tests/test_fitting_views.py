@@ -33,6 +33,20 @@ def test_each_pixel_is_seen_from_the_camera_of_its_view():
     np.testing.assert_allclose(moved.position[1], CAMERA.position, atol=1e-6)
 
 
+def test_cameras_roll_and_shift_before_they_turn_and_come_nearer():
+    config = FitConfig(steps=10, refine_poses=True, pose_turning=0.5, pose_warm_up=0.0)
+    params = fitting.of_views(config, 2)
+    optimiser = fitting.make_optimiser(config)
+    state = optimiser.init(params)
+    moves = []
+    for _ in range(8):
+        move, state = optimiser.update(jax.tree.map(jnp.ones_like, params), state, params)
+        moves.append(np.abs(move["poses"]))
+    late = np.array([True, True, False, False, False, True])
+    assert np.all(np.array(moves[1:5])[..., ~late] > 0) and np.all(np.array(moves[:5])[..., late] == 0)
+    assert np.all(np.array(moves[5:]) > 0)
+
+
 def test_exposures_multiply_and_have_no_mean():
     params = fitting.of_views(FitConfig(exposure=True), 2)
     params["exposure"] = jnp.log(jnp.array([[4.0, 1.0, 1.0], [1.0, 1.0, 1.0]]))

@@ -52,6 +52,9 @@ class FitConfig:
     """Learning rate of the cameras, radians and scene units."""
     pose_warm_up: float = 0.1
     """Share of the steps over which that rate rises from zero, while the shape takes form."""
+    pose_turning: float = 0.4
+    """Share of the steps before the cameras turn about the scene and move along their views. Rolling and shifts across
+    the view come before; the rest would be driven anywhere by a shape that is not there yet."""
     exposure: bool = False
     """Whether each picture has gains of red, green and blue of its own."""
     average: float = 0.99
@@ -62,10 +65,12 @@ class FitConfig:
         for name in ("steps", "pixels", "levels", "eikonal_points"):
             if getattr(self, name) < 1:
                 raise ValueError(f"fit.{name} is {getattr(self, name)}; it must be at least 1.")
-        if not (0 < self.smoothness_fade <= 1 and 0 <= self.pose_warm_up < 1):
+        if not 0 < self.smoothness_fade <= 1:
+            raise ValueError(f"fit.smoothness_fade is {self.smoothness_fade}; it is a share of the steps, in (0, 1].")
+        if not (0 <= self.pose_warm_up < 1 and 0 <= self.pose_turning < 1):
             raise ValueError(
-                f"fit.smoothness_fade is {self.smoothness_fade} and fit.pose_warm_up {self.pose_warm_up}; they are "
-                "shares of the steps, in (0, 1] and [0, 1)."
+                f"fit.pose_warm_up is {self.pose_warm_up} and fit.pose_turning {self.pose_turning}; they are shares of "
+                "the steps, in [0, 1)."
             )
         if not 0 <= self.silhouettes < 1:
             raise ValueError(f"fit.silhouettes is {self.silhouettes}; it is a share of the pixels, in [0, 1).")

@@ -51,9 +51,19 @@ def make_optimiser(config: FitConfig) -> optax.GradientTransformation:
     groups: dict[Hashable, optax.GradientTransformation] = {
         "shape": adam(config.shape_rate, config.warm_up),
         "colour": adam(config.colour_rate, 1),
-        "poses": adam(config.pose_rate, max(round(config.pose_warm_up * config.steps), 1)),
+        "poses": optax.chain(
+            adam(config.pose_rate, max(round(config.pose_warm_up * config.steps), 1)),
+            optax.scale_by_schedule(partial(_turning_last, config)),
+        ),
     }
     return optax.multi_transform(groups, group)
+
+
+def _turning_last(config: FitConfig, count: jax.Array) -> jax.Array:
+    """Factors (1, 6) of the numbers of `cameras.moved`: those that pictures tell least stand still until it is time."""
+    may_turn = jnp.asarray(count >= config.pose_turning * config.steps, jnp.float32)
+    one = jnp.ones(())
+    return jnp.stack([may_turn, may_turn, one, one, one, may_turn])[None]
 
 
 def on_all_devices(tree: Any, devices: Sequence[Any] | None = None) -> Any:
