@@ -59,11 +59,10 @@ def make_optimiser(config: FitConfig) -> optax.GradientTransformation:
     return optax.multi_transform(groups, group)
 
 
-def _turning_last(config: FitConfig, count: jax.Array) -> jax.Array:
+def _turning_last(config: FitConfig, count: jax.typing.ArrayLike) -> jax.Array:
     """Factors (1, 6) of the numbers of `cameras.moved`: those that pictures tell least stand still until it is time."""
-    may_turn = jnp.asarray(count >= config.pose_turning * config.steps, jnp.float32)
-    one = jnp.ones(())
-    return jnp.stack([may_turn, may_turn, one, one, one, may_turn])[None]
+    is_late = jnp.array([[True, True, False, False, False, True]])
+    return jnp.where(is_late, jnp.asarray(count) >= config.pose_turning * config.steps, 1.0)
 
 
 def on_all_devices(tree: Any, devices: Sequence[Any] | None = None) -> Any:
