@@ -64,11 +64,11 @@ def measure(longest: float) -> Iterator[dict[str, Any]]:
 
 def sized(depth: int, width: int, samples: int) -> ReconstructConfig:
     """The network preset with another network and batch."""
-    network = PRESETS["network"]
+    preset = PRESETS["network"]
     return replace(
-        network,
-        network=replace(network.network, sdf_depth=depth, sdf_width=width, sdf_skip=depth // 2),
-        fit=replace(network.fit, pixels=samples // network.render.film.inside, eikonal_points=samples // 4),
+        preset,
+        network=replace(preset.network, sdf_depth=depth, sdf_width=width, sdf_skip=depth // 2),
+        fit=replace(preset.fit, pixels=samples // preset.render.film.inside, eikonal_points=samples // 4),
     )
 
 

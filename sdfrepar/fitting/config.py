@@ -23,7 +23,7 @@ class FitConfig:
     """Share of the steps over which the favoured level moves from the coarsest to the finest."""
     spread: float = 1.3
     """How many levels from the favoured one a pixel is drawn e times less often. The coarse levels move the silhouettes
-    that are far from where they belong, so these must not run dry."""
+    that are far from where they belong; a small spread leaves the last steps to the finest, which alone is sharp."""
     shape_rate: float = 4e-4
     """Learning rate of the field; a fast one loses the surface before the colours are learnt."""
     colour_rate: float = 2e-3

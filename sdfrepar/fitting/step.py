@@ -32,7 +32,8 @@ class FitState:
 def make_optimiser(config: FitConfig) -> optax.GradientTransformation:
     """Adam under a cosine decay, on clipped gradients; the field warms up, so that colours come before shape.
 
-    Cameras, where they are refined, warm up for longer: they are right but for a little, and the first shape is not.
+    Cameras, where they are refined, warm up for longer, and turn later still: they are right but for a little, and the
+    first shape is not.
     """
 
     def adam(rate: float, warm_up: int) -> optax.GradientTransformation:
