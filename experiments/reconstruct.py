@@ -28,8 +28,12 @@ from experiments import flags as experiment_flags
 from experiments.fit_loop import LostSurfaceError, fit
 from experiments.outcome import Outcome
 from experiments.presets import PRESETS, ReconstructConfig
-from sdfrepar import fitting, networks
+from sdfrepar import fitting, memory, networks, reports
+from sdfrepar.fitting import Pixels
 from sdfrepar.records import Views
+
+# Pictures whose borders are looked at.
+_BORDERS = 40
 
 
 def main(argv: Sequence[str]) -> None:
@@ -53,7 +57,7 @@ def reconstruct(config: ReconstructConfig, data: Path, workdir: Path, *, overwri
         ValueError, FileNotFoundError: data that cannot be used.
     """
     train, test, poses = posing.load(config, data)
-    height, width = train.images.shape[1:3]
+    height, width = train.cameras.resolution
     print(f"{data}: {len(train)} training and {len(test)} held-out views of {width} x {height} pixels")
 
     key = jax.random.key(config.seed)
@@ -61,8 +65,7 @@ def reconstruct(config: ReconstructConfig, data: Path, workdir: Path, *, overwri
     params = networks.initialise(config.network, border_colour(train), key=key)
     params |= fitting.of_views(config.fit, len(train))
     snapshot = runs.begin(config, data, workdir, params, overwrite=overwrite)
-    pixels = fitting.gather_pixels(train, config.fit.levels)
-    pixels, key = fitting.on_all_devices((pixels, key))
+    pixels, key = fitting.on_all_devices((load_pixels(config, train), key))
     outcome = Outcome(scene, config, data, workdir, test, poses)
     show, keep = outcome.progress_picture, partial(runs.save, config, data, workdir)
     while True:
@@ -77,11 +80,31 @@ def reconstruct(config: ReconstructConfig, data: Path, workdir: Path, *, overwri
             snapshot = runs.begin_again(config, workdir, params, snapshot)
 
 
+def load_pixels(config: ReconstructConfig, train: Views) -> Pixels:
+    """All pixels of the training views, with a line of progress; NumPy leaves.
+
+    Raises:
+        ValueError: more of them than the memory holds.
+    """
+    needed, room = fitting.bytes_of_pixels(train, config.fit.levels), memory.budget(config.memory_gb, jax.devices()[0])
+    if needed > room:
+        raise ValueError(
+            f"The pixels of {len(train)} views take {needed / 1e9:.3g} GB, and there is room for {room / 1e9:.3g}; "
+            f"make the pictures smaller with --data.downscale={2 * config.data.downscale}, or state --memory_gb."
+        )
+    with reports.Progress(len(train), unit="picture") as progress:
+        pixels = fitting.gather_pixels(train, config.fit.levels, done=lambda count: progress.update(count, {}))
+        progress.note(f"pictures read; their pixels take {needed / 1e9:.2g} GB")
+    return pixels
+
+
 def border_colour(views: Views) -> jax.Array:
-    """The median colour (3,), linear, along the borders of all pictures: the first guess of the background."""
-    images = views.images
-    edges = [images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]]
-    return jnp.asarray(np.median(np.concatenate([edge.reshape(-1, 3) for edge in edges]), axis=0))
+    """The median colour (3,), linear, along the borders of some pictures: the first guess of the background."""
+    edges = []
+    for view in range(0, len(views), -(-len(views) // _BORDERS)):
+        picture = views.images[view]
+        edges += [picture[0], picture[-1], picture[:, 0], picture[:, -1]]
+    return jnp.asarray(np.median(np.concatenate(edges), axis=0))
 
 
 if __name__ == "__main__":

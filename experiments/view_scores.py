@@ -29,10 +29,10 @@ def load_exact(path: Path, test: Views) -> ExactMaps | None:
         return None
     with np.load(path) as stored:
         exact = ExactMaps(stored["depth"], stored["normal"], stored["mask"].astype(bool))
-    if exact.mask.shape != test.images.shape[:3]:
+    expected = (len(test), *test.cameras.resolution)
+    if exact.mask.shape != expected:
         print(
-            f"{path} has maps {exact.mask.shape}, the held-out views are {test.images.shape[:3]}: depth and normals "
-            "are not scored"
+            f"{path} has maps {exact.mask.shape}, the held-out views are {expected}: depth and normals are not scored"
         )
         return None
     return exact

@@ -14,6 +14,7 @@ record with a leading axis on every field.
 """
 
 from enum import IntEnum
+from typing import Any, Protocol
 
 import jax
 import numpy as np
@@ -96,15 +97,33 @@ class Image:
     normal: jax.Array  # (..., 3) averaged outward normal, scene frame, 0 where none
 
 
+class Pictures(Protocol):
+    """N arrays of one shape; a NumPy array (N, ...), or what reads an item from its file when it is asked for."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """float32 for what is kept as it is; uint8 or uint16 where so many sRGB codes hold all that the files say."""
+        ...
+
+    def __len__(self) -> int:
+        """N."""
+        ...
+
+    def __getitem__(self, index: Any) -> Any:
+        """One array, or the `Pictures` at a NumPy array of indices."""
+        ...
+
+
 @struct.dataclass(kw_only=True)
 class Views:
     """A set of posed pictures of one object, on the host; every reader in `datasets` returns this."""
 
-    images: np.ndarray  # (N, H, W, 3) float32, linear
+    images: Pictures = struct.field(pytree_node=False)  # N of (H, W, 3) float32, linear
     cameras: Camera  # leading axis N; NumPy leaves
     names: tuple[str, ...] = struct.field(pytree_node=False)
     world_from_scene: np.ndarray  # (4, 4) similarity
-    masks: np.ndarray | None = None  # (N, H, W) float32, share of the pixel that the object covers; None if unknown
+    # N of (H, W) float32, share of the pixel that the object covers; None if unknown
+    masks: Pictures | None = struct.field(pytree_node=False, default=None)
 
     def __len__(self) -> int:
         """The number of pictures."""

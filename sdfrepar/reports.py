@@ -169,6 +169,7 @@ class Progress:
         total: int,
         start: int = 0,
         *,
+        unit: str = "step",
         interval: float = 5.0,
         stream: TextIO | None = None,
         terminal: bool | None = None,
@@ -179,6 +180,7 @@ class Progress:
         Args:
             total: step at which the run ends.
             start: step at which it begins, when resumed.
+            unit: what is counted.
             interval: least time between two plain lines, seconds.
             stream: where to write; standard output by default.
             terminal: whether to draw a live line; by default, whether the stream is a terminal.
@@ -193,12 +195,12 @@ class Progress:
             )
         output: TextIO = stream or sys.stdout
         live = output.isatty() if terminal is None else terminal
-        self._total, self._clock = total, clock
+        self._total, self._unit, self._clock = total, unit, clock
         self._interval = _TERMINAL_INTERVAL if live else interval
         self._lines = _Live(output, total, start) if live else _Plain(output)
         self._first: tuple[int, float] | None = None
         self._shown_at = -float("inf")
-        self._pending: tuple[int, Mapping[str, float], float, float] | None = None
+        self._pending: tuple[int, Mapping[str, float], float | None, float] | None = None
 
     def __enter__(self) -> "Progress":
         """Begin to show progress."""
@@ -212,13 +214,13 @@ class Progress:
         finally:
             self._lines.close()
 
-    def update(self, step: int, metrics: Mapping[str, float], rays_per_second: float) -> None:
+    def update(self, step: int, metrics: Mapping[str, float], rays_per_second: float | None = None) -> None:
         """Report a finished step; shown when the last line is old enough, or the run is complete.
 
         Args:
             step: steps finished so far, of the total.
             metrics: scalars by name, shown in this order.
-            rays_per_second: throughput.
+            rays_per_second: throughput, where rays are at work.
         """
         now = self._clock()
         if self._first is None:
@@ -236,9 +238,10 @@ class Progress:
             return
         step, metrics, rays_per_second, now = self._pending
         self._pending, self._shown_at = None, now
-        parts = [f"step {step}/{self._total}", f"{step / max(self._total, 1):.0%}", self._time_left(step, now)]
+        parts = [f"{self._unit} {step}/{self._total}", f"{step / max(self._total, 1):.0%}", self._time_left(step, now)]
         parts += [_metric(name, float(value)) for name, value in metrics.items()]
-        parts.append(f"{_count(rays_per_second)} rays/s")
+        if rays_per_second is not None:
+            parts.append(f"{_count(rays_per_second)} rays/s")
         self._lines.draw(step, "  ".join(part for part in parts if part))
 
     def _time_left(self, step: int, now: float) -> str:

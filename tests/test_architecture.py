@@ -47,13 +47,15 @@ THIRD_PARTIES = {
     "absl": set(),
     "imageio": {"files", "films"},
     "orbax": {"checkpoints"},
+    "png": {"files"},
+    "pycolmap": {"datasets"},
     "trimesh": {"files", "grids", "meshing", "evaluation"},
     "igl": {"grids"},
     "mitsuba": set(),
     "drjit": set(),
     "jax.config": set(),
 }
-SLOW_TO_IMPORT = {"trimesh", "igl"}
+SLOW_TO_IMPORT = {"trimesh", "igl", "pycolmap"}
 LONGEST = 350
 
 SOURCES = sorted((ROOT / PACKAGE).rglob("*.py"))

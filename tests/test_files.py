@@ -54,7 +54,7 @@ def test_read_image_says_what_is_wrong(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"There is no file .*none\.png; check the path"):
         files.read_image(tmp_path / "none.png")
     (tmp_path / "bad.png").write_bytes(b"no picture")
-    with pytest.raises(ValueError, match=r"bad\.png cannot be read as a picture; expected a PNG or JPEG"):
+    with pytest.raises(ValueError, match=r"bad\.png cannot be read as a picture; expected a whole PNG or JPEG"):
         files.read_image(tmp_path / "bad.png")
     imageio.imwrite(tmp_path / "film.gif", np.random.default_rng(0).integers(0, 255, (2, 6, 8, 3), np.uint8))
     with pytest.raises(ValueError, match=r"film\.gif holds an array of shape .* expected one still picture"):
@@ -199,7 +199,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path, monk
     def refuse(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(files.os, "replace", refuse)
+    monkeypatch.setattr("os.replace", refuse)
     with pytest.raises(OSError, match="disk full"):
         files.write_bytes(path, b"new")
     assert path.read_bytes() == b"old"

@@ -52,13 +52,13 @@ def test_levels_descend(views):
 
 
 def test_levels_stop_at_eight_pixels(views):
-    assert fitting.gather_pixels(views, 10).first.shape == (3,)
+    assert len(fitting.gather_pixels(views, 10).colour) == 3
 
 
 def test_targets_are_tent_pixels(views):
     pixels = fitting.gather_pixels(views, 1)
     expected = imaging.tent_from_box(jnp.asarray(views.images[1]))
-    np.testing.assert_array_equal(pixels.colour[32 * 40 :].reshape(32, 40, 3), expected)
+    np.testing.assert_allclose(pixels.colour[0][1], expected, atol=1e-6)
 
 
 def sphere_fit(config: FitConfig):
@@ -72,7 +72,7 @@ def sphere_fit(config: FitConfig):
     views = Views(images=images, cameras=cameras, names=("a",), world_from_scene=np.eye(4))
     pixels = fitting.gather_pixels(views, 1)
     # The pictures are tent pixels already.
-    pixels = pixels.replace(colour=jnp.asarray(images.reshape(-1, 3)))
+    pixels = pixels.replace(colour=(jnp.asarray(images),))
     scene = replace(sphere.scene, distance=lambda params, x: sphere.scene.distance(params["sdf"], x))
     return fitting.make_step(scene, RENDER, config), pixels
 

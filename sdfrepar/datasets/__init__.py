@@ -1,60 +1,91 @@
-"""Readers of posed pictures: one file per format, all giving the same `Views` record.
+"""Readers of posed pictures: one file per format, all giving the same `Listing`, of which `assembly` makes `Views`.
 
-To add a format, write `read(folder, config) -> (train, test)` in a file of its own and add a line to `FORMATS`.
+To add a format, write `read(folder) -> Listing` in a file of its own and add a line to `FORMATS`.
 """
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from sdfrepar.datasets import idr, middlebury, nerf_synthetic
+from sdfrepar.datasets import colmap, holdouts, idr, middlebury, mvsnet, nerf_synthetic, posed, transforms
+from sdfrepar.datasets.assembly import views_of
 from sdfrepar.datasets.check import require_sphere_in_view
 from sdfrepar.datasets.config import DataConfig
+from sdfrepar.datasets.listing import Listing
 from sdfrepar.records import Views
 
-__all__ = ["FORMATS", "DataConfig", "Format", "load"]
+__all__ = ["FORMATS", "DataConfig", "Format", "Survey", "load", "survey"]
 
 
 class Format(NamedTuple):
-    """A format, the file that gives it away, and its reader."""
+    """A format, the files any of which gives it away, and its reader."""
 
     name: str
-    sign: str
-    read: Callable[[Path, DataConfig], tuple[Views, Views]]
+    signs: tuple[str, ...]
+    read: Callable[[Path], Listing]
 
 
 FORMATS = (
-    Format("NeRF synthetic", "transforms_train.json", nerf_synthetic.read),
-    Format("NeuS", "cameras_sphere.npz", idr.read),
-    Format("IDR", "cameras.npz", idr.read),
-    Format("Middlebury", "*_par.txt", middlebury.read),
+    Format("NeRF synthetic", ("transforms_train.json",), nerf_synthetic.read),
+    Format("nerfstudio or instant-ngp", ("transforms.json",), transforms.read),
+    Format("NeuS", ("cameras_sphere.npz",), idr.read),
+    Format("IDR", ("cameras.npz",), idr.read),
+    Format("COLMAP", ("sparse/**/cameras.*", "colmap/sparse/**/cameras.*", "cameras.bin", "cameras.txt"), colmap.read),
+    Format("MVSNet or BlendedMVS", ("cams/*_cam.txt",), mvsnet.read),
+    Format("Middlebury", ("*_par.txt",), middlebury.read),
 )
 
 
-def load(folder: str | Path, config: DataConfig) -> tuple[Views, Views]:
-    """The training and the test views of a folder, in scene space; the format is found from the files in it.
+class Survey(NamedTuple):
+    """Everything in a data set, right or wrong."""
 
-    Returns:
-        Two `Views`: images (N, H, W, 3) float32 linear, cameras in scene units with NumPy leaves.
+    format: str
+    listing: Listing
+    views: Views
+    """All of them, in scene space."""
+    test: tuple[int, ...]
+    """Those that are held out."""
+
+
+def survey(folder: str | Path, config: DataConfig) -> Survey:
+    """What a folder holds; the format is found from the files in it. Cameras may look anywhere.
 
     Raises:
         FileNotFoundError: no such folder, no known format in it, or pictures missing.
-        ValueError: files that contradict their format, or cameras that do not see the unit sphere.
+        ImportError: a library that this format alone needs is missing.
+        ValueError: files that contradict their format.
     """
     folder = Path(folder)
-    train, test = _format_of(folder).read(folder, config)
-    require_sphere_in_view(train)
-    require_sphere_in_view(test)
-    return train, test
+    known = _format_of(folder)
+    listing = known.read(folder)
+    test = listing.test
+    if test is None:
+        test = holdouts.chosen(config.holdout, listing.names, folder)
+    return Survey(known.name, listing, views_of(listing, config), test)
+
+
+def load(folder: str | Path, config: DataConfig) -> tuple[Views, Views]:
+    """The training and the test views of a folder, in scene space.
+
+    Returns:
+        Two `Views` whose pictures are decoded when they are asked for; cameras in scene units with NumPy leaves.
+
+    Raises:
+        FileNotFoundError, ImportError: as `survey`.
+        ValueError: as `survey`, cameras that do not see the unit sphere, or nothing left on one side of the split.
+    """
+    found = survey(folder, config)
+    require_sphere_in_view(found.views)
+    return posed.split(found.views, found.test)
 
 
 def _format_of(folder: Path) -> Format:
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {folder}; set --data to the folder of a data set.")
     for known in FORMATS:
-        if any(folder.glob(known.sign)):
+        if any(True for sign in known.signs for _ in folder.glob(sign)):
             return known
-    looked_for = " or ".join(f"{known.sign} ({known.name})" for known in FORMATS)
+    looked_for = " or ".join(f"{known.signs[0]} ({known.name})" for known in FORMATS)
     raise FileNotFoundError(
         f"{folder} holds no data set of a known format: looked for {looked_for}, found {_contents(folder)}; "
         "point to the folder that holds the camera file, or convert it to one of these formats."

@@ -8,47 +8,28 @@ from pathlib import Path
 
 import numpy as np
 
-from sdfrepar.datasets import pictures, posed
-from sdfrepar.datasets.check import require_sound_cameras
-from sdfrepar.datasets.config import DataConfig
-from sdfrepar.datasets.normalisation import sphere_of_cameras, to_unit_sphere
-from sdfrepar.datasets.projections import require_no_skew
-from sdfrepar.records import Views
+from sdfrepar.datasets import listing
+from sdfrepar.datasets.listing import Listing
+from sdfrepar.datasets.projections import require_intrinsics, require_no_skew
 
 
-def read(folder: Path, config: DataConfig) -> tuple[Views, Views]:
-    """The training and the test views, split by `config.holdout`, normalised by the cameras of both.
+def read(folder: Path) -> Listing:
+    """What the folder says, in the order of the names.
 
     Raises:
-        FileNotFoundError: a picture is missing.
-        ValueError: a camera file that is not of this form, skewed pixels, or pictures of several sizes.
+        ValueError: a camera file that is not of this form, or skewed pixels.
     """
-    path = _camera_file(folder)
-    names, intrinsics, rotation, translation = _parse(path)
-    loaded = pictures.load_pictures(
-        [folder / name for name in names], backdrop=config.backdrop, downscale=config.downscale
-    )
-    cameras = posed.cameras_of(
+    names, intrinsics, rotation, translation = _parse(_camera_file(folder))
+    return Listing(
+        pictures=tuple(folder / name for name in names),
+        names=tuple(Path(name).stem for name in names),
         focal=intrinsics[:, [0, 1], [0, 1]],
-        # The file states no pixel convention. Its calibration comes from tools that put pixel centres at whole numbers;
-        # ours are at halves.
-        principal=intrinsics[:, :2, 2] + 0.5,
+        principal=intrinsics[:, :2, 2],
+        # The file states no pixel convention; its calibration comes from tools that count pixel centres so.
+        first_centre=listing.CENTRE,
         rotation=rotation.transpose(0, 2, 1),
         position=-np.einsum("nji,nj->ni", rotation, translation),
-        resolution=loaded.size,
     )
-    require_sound_cameras(cameras, names)
-    centre, radius = config.centre, config.radius
-    if centre is None or radius is None:
-        centre, found = sphere_of_cameras(cameras, centre)
-        radius = found if radius is None else radius
-    views = Views(
-        images=loaded.images,
-        cameras=posed.downscaled(cameras, config.downscale),
-        names=tuple(Path(name).stem for name in names),
-        world_from_scene=np.eye(4),
-    )
-    return posed.split(to_unit_sphere(views, centre, radius), config.holdout)
 
 
 def _camera_file(folder: Path) -> Path:
@@ -74,7 +55,7 @@ def _parse(path: Path) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
     numbers = np.array([_numbers(path, entry) for entry in entries])
     names = [entry[0] for entry in entries]
     intrinsics = numbers[:, :9].reshape(-1, 3, 3)
-    _require_intrinsics(path, names, intrinsics)
+    require_intrinsics(path, names, intrinsics)
     require_no_skew(intrinsics, names)
     return names, intrinsics, numbers[:, 9:18].reshape(-1, 3, 3), numbers[:, 18:]
 
@@ -89,11 +70,3 @@ def _numbers(path: Path, entry: list[str]) -> list[float]:
             f"{path}: the line of {entry[0]} is not a name and 21 numbers; expected K (9), R (9) and t (3), row by row."
         )
     return values
-
-
-def _require_intrinsics(path: Path, names: list[str], intrinsics: np.ndarray) -> None:
-    for name, matrix in zip(names, intrinsics, strict=True):
-        if not np.allclose(matrix[[1, 2, 2, 2], [0, 0, 1, 2]], [0, 0, 0, 1]):
-            raise ValueError(
-                f"{path}: K of {name} is not upper triangular with a last 1; expected row-major intrinsics."
-            )

@@ -3,9 +3,20 @@
 import dataclasses
 from collections.abc import Sequence
 
+import jax
 import numpy as np
 
-from sdfrepar.records import Camera, Views
+from sdfrepar.records import Camera, Pictures, Views
+
+# What spheres are larger than what was found to be in them.
+_MARGIN = 1.1
+
+# With fewer points a sphere around them would say little.
+_FEW_POINTS = 20
+
+# Views and points a side that a visual hull is carved with, and the share of the views that must cover a point of it:
+# a mask may be wrong here and there.
+_CARVING_VIEWS, _CARVING_GRID, _AGREEMENT = 48, 40, 0.95
 
 
 def sphere_of_cameras(cameras: Camera, centre: Sequence[float] | None = None) -> tuple[np.ndarray, float]:
@@ -39,26 +50,62 @@ def sphere_of_cameras(cameras: Camera, centre: Sequence[float] | None = None) ->
     return point, radius
 
 
-def to_unit_sphere(views: Views, centre: Sequence[float] | np.ndarray, radius: float) -> Views:
-    """The same views in a frame where the sphere (centre, radius) is the unit sphere; cameras rounded to float32.
+def sphere_of_points(points: np.ndarray, centre: np.ndarray, radius: float) -> tuple[np.ndarray, float]:
+    """The sphere around those points that lie where the cameras look.
 
     Args:
-        views: in any frame; `world_from_scene` leads from it to the world.
-        centre: (3,) in the frame of `views`.
-        radius: a length in the frame of `views`.
+        points: (P, 3) of a reconstruction, with what lies around the object and some false ones among them.
+        centre: (3,) of the sphere that the cameras look at.
+        radius: of that sphere.
+
+    Returns:
+        The median of the points in that sphere, and what holds all but the outermost fiftieth of them, with a margin.
 
     Raises:
-        ValueError: a centre or a radius that is not finite, or a radius that is not positive.
+        ValueError: hardly a point is there.
     """
-    centre = np.asarray(centre, np.float64)
-    if centre.shape != (3,) or not np.isfinite(centre).all() or not 0 < radius < np.inf:
+    near = points[np.linalg.norm(points - centre, axis=1) < radius]
+    if len(near) < _FEW_POINTS:
         raise ValueError(
-            f"Cannot make a unit sphere of centre {centre.tolist()} and radius {radius}; "
-            "expected three finite coordinates and a positive length: set --data.centre and --data.radius."
+            f"{len(near)} of {len(points)} points lie within {radius:.4g} of {_point(centre)}, where the cameras look; "
+            "expected the object there: set --data.sphere=cameras, or --data.centre and --data.radius."
         )
-    similarity = np.diag([radius, radius, radius, 1.0])
-    similarity[:3, 3] = centre
-    return in_frame(views, similarity)
+    middle = np.median(near, axis=0)
+    return middle, _MARGIN * float(np.quantile(np.linalg.norm(near - middle, axis=1), 0.98))
+
+
+def sphere_of_masks(cameras: Camera, masks: Pictures, centre: np.ndarray, radius: float) -> tuple[np.ndarray, float]:
+    """The sphere around the visual hull: what no mask rules out.
+
+    Args:
+        cameras: leading axis N.
+        masks: N of (H, W), share of the pixel that the object covers.
+        centre: (3,) of the sphere that the cameras look at, in whose surroundings the hull is sought.
+        radius: of that sphere.
+
+    Raises:
+        ValueError: the masks leave nothing.
+    """
+    some = np.unique(np.linspace(0, len(masks) - 1, min(len(masks), _CARVING_VIEWS)).astype(int))
+    solid = [np.asarray(masks[i]) > 0.5 for i in some]
+    rig = [jax.tree.map(lambda leaf, i=i: np.asarray(leaf, np.float64)[i], cameras) for i in some]
+    half = 2.0 * radius
+    # Coarsely at first, and then in the box of what was left.
+    for _ in range(3):
+        grid = np.linspace(-half, half, _CARVING_GRID)
+        x = centre + np.stack(np.meshgrid(grid, grid, grid, indexing="ij"), axis=-1).reshape(-1, 3)
+        left = x[_unruled(x, rig, solid)]
+        if not len(left):
+            raise ValueError(
+                f"The masks of {len(some)} views have nothing in common within {2 * radius:.4g} of {_point(centre)}; "
+                "expected one object in all of them: check that they are white on the object (else "
+                "--data.inverted_masks) and that the cameras belong to them, or set --data.sphere=cameras."
+            )
+        low, high = left.min(axis=0), left.max(axis=0)
+        centre = 0.5 * (low + high)
+        cell = grid[1] - grid[0]
+        half = 0.5 * float((high - low).max()) + cell
+    return centre, _MARGIN * float(np.linalg.norm(left - centre, axis=1).max() + 0.5 * cell)
 
 
 def in_frame(views: Views, similarity: np.ndarray) -> Views:
@@ -78,6 +125,21 @@ def in_frame(views: Views, similarity: np.ndarray) -> Views:
         position=((np.asarray(views.cameras.position) - similarity[:3, 3]) @ turn / scale).astype(np.float32),
     )
     return dataclasses.replace(views, cameras=cameras, world_from_scene=views.world_from_scene @ similarity)
+
+
+def _unruled(x: np.ndarray, rig: Sequence[Camera], solid: Sequence[np.ndarray]) -> np.ndarray:
+    """Which of the points (M, 3) most views see and hardly a mask rules out; others say nothing of it."""
+    seen, covered = np.zeros(len(x)), np.zeros(len(x))
+    for camera, mask in zip(rig, solid, strict=True):
+        in_camera = (x - camera.position) @ camera.rotation
+        ahead = in_camera[:, 2] > 0
+        film = camera.principal + camera.focal * in_camera[:, :2] / np.where(ahead, in_camera[:, 2], 1.0)[:, None]
+        column, row = np.floor(film).astype(int).T
+        height, width = mask.shape
+        inside = ahead & (column >= 0) & (column < width) & (row >= 0) & (row < height)
+        seen += inside
+        covered[inside] += mask[row[inside], column[inside]]
+    return (seen >= 0.5 * len(rig)) & (covered >= _AGREEMENT * seen)
 
 
 def _lines_of_sight(cameras: Camera) -> tuple[np.ndarray, np.ndarray]:

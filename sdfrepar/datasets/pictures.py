@@ -1,69 +1,129 @@
-"""The pictures of a data set: many files into one array of linear light."""
+"""Pictures and masks that lie in files, each decoded when it is asked for.
 
-from collections.abc import Sequence
+A set of a thousand photographs so takes no more memory than those that are at work.
+"""
+
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 
 from sdfrepar import files
+from sdfrepar.datasets.undistortion import Straight, resampled
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 _THREADS = 4
 
 
-class Pictures(NamedTuple):
-    """The pictures of one set, downscaled."""
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A file of pixels, and what is to be done to them."""
 
-    images: np.ndarray  # (N, H, W, 3) float32, linear
-    alpha: np.ndarray | None  # (N, H, W) float32; None unless every picture has alpha, and some of it is not 1
-    size: tuple[int, int]  # (height, width) of the files, pixels
+    path: Path
+    downscale: int = 1
+    """Pixels a side that are averaged into one; the last rows and columns that fill no block are dropped."""
+    straight: Straight | None = None
+    """How the lens's distortion is taken out; None for a pinhole."""
 
 
-def load_pictures(paths: Sequence[Path], *, backdrop: float, downscale: int) -> Pictures:
-    """Read the pictures of one set.
+@dataclass(frozen=True)
+class Pictures:
+    """N pictures of one size: item i is decoded now, (H, W, 3) float32, linear; an array of indices gives fewer."""
 
-    Args:
-        paths: N files, of one size.
-        backdrop: linear grey in [0, 1] under transparent pixels.
-        downscale: pixels a side that are averaged into one; the last rows and columns that fill no block are dropped.
+    sources: tuple[Source, ...]
+    backdrop: float
+    """Linear grey in [0, 1] under transparent pixels."""
+    dtype: np.dtype
+    """What holds the pixels of the files without loss, uint8 or uint16: whoever keeps many keeps them so."""
+
+    def __len__(self) -> int:
+        """The number of pictures."""
+        return len(self.sources)
+
+    def __getitem__(self, index: int | np.ndarray) -> "np.ndarray | Pictures":
+        """A picture, or the pictures at an array of indices.
+
+        Raises:
+            FileNotFoundError, ValueError: a file that has gone or cannot be read.
+        """
+        if isinstance(index, np.ndarray):
+            return replace(self, sources=tuple(self.sources[i] for i in index))
+        source = self.sources[index]
+        return _developed(composite(files.read_image(source.path), self.backdrop), source)
+
+
+@dataclass(frozen=True)
+class Masks:
+    """N masks of one size: item i is decoded now, (H, W) float32, share of the pixel that the object covers."""
+
+    sources: tuple[Source, ...]
+    inverted: bool
+    """Whether the files are black on the object."""
+    of_alpha: bool
+    """Whether the files are pictures whose alpha is the mask."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """A byte tells shares of a pixel well enough."""
+        return np.dtype(np.uint8)
+
+    def __len__(self) -> int:
+        """The number of masks."""
+        return len(self.sources)
+
+    def __getitem__(self, index: int | np.ndarray) -> "np.ndarray | Masks":
+        """A mask, or the masks at an array of indices.
+
+        Raises:
+            FileNotFoundError, ValueError: a file that has gone or cannot be read.
+        """
+        if isinstance(index, np.ndarray):
+            return replace(self, sources=tuple(self.sources[i] for i in index))
+        source = self.sources[index]
+        stored = files.read_image(source.path)
+        coverage = stored[..., 3:] if self.of_alpha else stored[..., :3].mean(axis=-1, keepdims=True)
+        return _developed(1.0 - coverage if self.inverted else coverage, source)[..., 0]
+
+    def say_something(self) -> bool:
+        """Whether some pixel is not covered: formats that demand masks say by white ones that there are none."""
+        return any(np.asarray(self[i]).min() < 1.0 for i in range(len(self)))
+
+
+def kinds_of(paths: Sequence[Path]) -> list[files.PictureKind]:
+    """Size and channels of pictures, from the beginnings of their files.
 
     Raises:
-        FileNotFoundError: a file is missing.
-        ValueError: the pictures differ in size, are smaller than one block, or cannot be read.
+        FileNotFoundError: a file is missing; the sentence counts them.
+        ValueError: a file is no picture.
     """
-    _require_files(paths)
+    missing = [path for path in paths if not path.is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f"{len(missing)} of {len(paths)} pictures are missing, the first is {missing[0]}; "
+            "check that the download is complete and that the names in the camera file match."
+        )
+    return of_each(files.picture_kind, paths)
+
+
+def of_each(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    """A function of each item, a few at a time."""
     with ThreadPoolExecutor(_THREADS) as pool:
-        loaded = list(pool.map(lambda path: _load_one(path, backdrop, downscale), paths))
-    images, alphas, sizes = zip(*loaded, strict=True)
-    _require_size(paths, sizes, sizes[0], f"{paths[0]} is")
-    known = [alpha for alpha in alphas if alpha is not None]
-    alpha = _informative(np.stack(known)) if len(known) == len(paths) else None
-    return Pictures(np.stack(images), alpha, sizes[0])
+        return list(pool.map(function, items))
 
 
-def load_masks(paths: Sequence[Path], *, size: tuple[int, int], downscale: int) -> np.ndarray | None:
-    """Read masks that lie in files of their own, white on the object.
-
-    Args:
-        paths: N files, grey or grey in three channels.
-        size: (height, width) of the pictures' files, pixels.
-        downscale: as for the pictures.
-
-    Returns:
-        (N, H, W) float32, share of the pixel that the object covers; None where every mask is white throughout, as
-        formats that demand masks say that there are none.
-
-    Raises:
-        FileNotFoundError: a file is missing.
-        ValueError: a mask of another size than the pictures, or one that cannot be read.
-    """
-    _require_files(paths)
-    with ThreadPoolExecutor(_THREADS) as pool:
-        stored = list(pool.map(files.read_image, paths))
-    _require_size(paths, [mask.shape[:2] for mask in stored], size, "its pictures are")
-    return _informative(np.stack([area_average(mask[..., :3], downscale).mean(axis=-1) for mask in stored]))
+def require_one_size(
+    paths: Sequence[Path], sizes: Sequence[tuple[int, int]], expected: tuple[int, int], whose: str
+) -> None:
+    """Refuse files whose (height, width) is not the expected one."""
+    for path, (height, width) in zip(paths, sizes, strict=True):
+        if (height, width) != expected:
+            raise ValueError(
+                f"{path} is {width}x{height} pixels but {whose} {expected[1]}x{expected[0]}; "
+                "expected pictures of one size, so resize or remove the odd ones."
+            )
 
 
 def composite(stored: np.ndarray, backdrop: float) -> np.ndarray:
@@ -85,36 +145,8 @@ def area_average(picture: np.ndarray, factor: int) -> np.ndarray:
     return whole.reshape(height, factor, width, factor, -1).mean(axis=(1, 3))
 
 
-def _load_one(path: Path, backdrop: float, downscale: int) -> tuple[np.ndarray, np.ndarray | None, tuple[int, int]]:
-    """The picture (H, W, 3), its alpha (H, W) if it has one, and the (height, width) of the file."""
-    stored = files.read_image(path)
-    height, width = stored.shape[:2]
-    if min(height, width) < downscale:
-        raise ValueError(f"{path} is {width}x{height} pixels, too small for data.downscale {downscale}; lower it.")
-    alpha = area_average(stored[..., 3:], downscale)[..., 0] if stored.shape[-1] == 4 else None
-    return area_average(composite(stored, backdrop), downscale), alpha, (height, width)
-
-
-def _informative(coverage: np.ndarray) -> np.ndarray | None:
-    """The coverage, unless it is 1 everywhere and so says nothing."""
-    return coverage.astype(np.float32) if coverage.min() < 1 else None
-
-
-def _require_size(
-    paths: Sequence[Path], sizes: Sequence[tuple[int, ...]], expected: tuple[int, int], whose: str
-) -> None:
-    for path, (height, width) in zip(paths, sizes, strict=True):
-        if (height, width) != expected:
-            raise ValueError(
-                f"{path} is {width}x{height} pixels but {whose} {expected[1]}x{expected[0]}; "
-                "expected pictures of one size, so resize or remove the odd ones."
-            )
-
-
-def _require_files(paths: Sequence[Path]) -> None:
-    missing = [path for path in paths if not path.is_file()]
-    if missing:
-        raise FileNotFoundError(
-            f"{len(missing)} of {len(paths)} pictures are missing, the first is {missing[0]}; "
-            "check that the download is complete and that the names in the camera file match."
-        )
+def _developed(picture: np.ndarray, source: Source) -> np.ndarray:
+    """(H, W, C) without the lens's distortion, downscaled."""
+    if source.straight is not None:
+        picture = resampled(picture, source.straight.source)
+    return area_average(picture, source.downscale).astype(np.float32)

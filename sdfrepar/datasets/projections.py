@@ -1,6 +1,7 @@
 """Projection matrices: taken apart, and refused where no pinhole camera of ours can have made them."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -57,4 +58,17 @@ def require_no_skew(intrinsics: np.ndarray, names: Sequence[str]) -> None:
             raise ValueError(
                 f"View {name} has skew {skew:g} pixels; expected perpendicular pixel axes (K[0, 1] = 0), so rectify "
                 "the pictures."
+            )
+
+
+def require_intrinsics(path: Path, names: Sequence[str], intrinsics: np.ndarray) -> None:
+    """Refuse matrices (N, 3, 3) of the file or folder `path` that are no intrinsics.
+
+    Raises:
+        ValueError: a matrix that is not upper triangular, or whose last entry is not 1.
+    """
+    for name, matrix in zip(names, intrinsics, strict=True):
+        if not np.allclose(matrix[[1, 2, 2, 2], [0, 0, 1, 2]], [0, 0, 0, 1]):
+            raise ValueError(
+                f"{path}: K of {name} is not upper triangular with a last 1; expected row-major intrinsics."
             )

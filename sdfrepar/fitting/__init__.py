@@ -1,6 +1,7 @@
 """From posed pictures to parameters.
 
 config      the settings
+pixels      all pixels of all pictures, on the device
 batches     which pixels a step looks at
 views       what is fitted of each picture: its pose, its exposure
 masks       silhouettes from masks, the baseline's
@@ -12,14 +13,13 @@ step        one step of the optimiser
 from sdfrepar.fitting.batches import (
     Approach,
     Batch,
-    Pixels,
     approach_pixels,
     draw_pixels,
-    gather_pixels,
     prefer_silhouettes,
 )
 from sdfrepar.fitting.config import FitConfig
 from sdfrepar.fitting.objective import choose_batch, eikonal_points, objective_of_batch
+from sdfrepar.fitting.pixels import Pixels, bytes_of_pixels, count_levels, gather_pixels
 from sdfrepar.fitting.step import (
     FitState,
     first_state,
@@ -38,7 +38,9 @@ __all__ = [
     "FitState",
     "Pixels",
     "approach_pixels",
+    "bytes_of_pixels",
     "choose_batch",
+    "count_levels",
     "count_of_views",
     "draw_pixels",
     "eikonal_points",

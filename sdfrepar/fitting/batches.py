@@ -4,55 +4,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from flax import struct
 
-from sdfrepar import imaging
 from sdfrepar.fitting.config import FitConfig
+from sdfrepar.fitting.pixels import Pixels
 from sdfrepar.fitting.views import seen_from
-from sdfrepar.records import Camera, Views
+from sdfrepar.records import Camera
 from sdfrepar.rendering import RenderConfig, Scene, clear_starts, rays_through
-
-
-@struct.dataclass(kw_only=True)
-class Pixels:
-    """All pixels of all levels of all views, as a camera with a tent filter would see them."""
-
-    colour: jax.Array  # (T, 3) linear; level by level, view by view, row by row
-    mask: jax.Array | None  # (T,) share of the pixel that the object covers, where the data know it
-    first: jax.Array  # (L,) int32 index of the level's first pixel
-    rows: jax.Array  # (L,) int32
-    columns: jax.Array  # (L,) int32
-    cameras: Camera  # leading axis N
-
-
-def gather_pixels(views: Views, levels: int) -> Pixels:
-    """The pyramids of all views on the device.
-
-    Args:
-        views: N pictures (H, W).
-        levels: levels at most; level l has pixels of width 2^l. Fewer where a picture would shrink below 8 pixels.
-    """
-    height, width = views.images.shape[1:3]
-    levels = max(1, min(levels, (min(height, width) // 8).bit_length()))
-    shapes = [(height >> level, width >> level) for level in range(levels)]
-    sizes = [len(views) * rows * columns for rows, columns in shapes]
-    return Pixels(
-        colour=_all_levels(views.images, levels),
-        mask=None if views.masks is None else _all_levels(views.masks[..., None], levels)[:, 0],
-        first=jnp.cumsum(jnp.array([0, *sizes[:-1]])),
-        rows=jnp.array([rows for rows, _ in shapes]),
-        columns=jnp.array([columns for _, columns in shapes]),
-        cameras=jax.tree.map(jnp.asarray, views.cameras),
-    )
-
-
-def _all_levels(images: np.ndarray, levels: int) -> jax.Array:
-    """The pixels (T, C) of all levels of pictures (N, H, W, C), as a tent sees them."""
-    per_view = [[imaging.tent_from_box(level) for level in imaging.pyramid(image, levels)] for image in images]
-    channels = images.shape[-1]
-    flat = [view[level].reshape(-1, channels) for level in range(levels) for view in per_view]
-    return jnp.concatenate(flat).astype(jnp.float32)
 
 
 class Batch(NamedTuple):
@@ -86,20 +43,19 @@ def draw_pixels(config: FitConfig, pixels: Pixels, progress: jax.Array, *, key: 
         progress: () share of the steps done.
         key: random key.
     """
-    level_key, place_key = jax.random.split(key)
-    count = config.pixels * config.candidates
-    levels = pixels.first.shape[0]
+    level_key, view_key, place_key = jax.random.split(key, 3)
+    count = (config.pixels * config.candidates,)
+    levels = len(pixels.colour)
     favoured = (levels - 1) * jnp.maximum(1.0 - progress / config.descent, 0.0)
-    level = jax.random.categorical(level_key, -jnp.abs(jnp.arange(levels) - favoured) / config.spread, shape=(count,))
-    rows, columns = pixels.rows[level], pixels.columns[level]
-    per_view = rows * columns
-    views = pixels.cameras.position.shape[0]
-    place = jax.random.randint(place_key, (count,), 0, views * per_view)
-    view, in_view = place // per_view, place % per_view
+    level = jax.random.categorical(level_key, -jnp.abs(jnp.arange(levels) - favoured) / config.spread, shape=count)
+    rows, columns = (jnp.array([stack.shape[axis] for stack in pixels.colour])[level] for axis in (1, 2))
+    view = jax.random.randint(view_key, count, 0, pixels.colour[0].shape[0])
+    place = jax.random.randint(place_key, count, 0, rows * columns)
+    row, column = place // columns, place % columns
     width = 2.0 ** level.astype(jnp.float32)
-    centre = width[:, None] * (jnp.stack([in_view % columns, in_view // columns], axis=-1) + 0.5)
+    centre = width[:, None] * (jnp.stack([column, row], axis=-1) + 0.5)
     camera = jax.tree.map(lambda c: c[view], pixels.cameras)
-    colour, mask = jax.tree.map(lambda leaf: leaf[pixels.first[level] + place], (pixels.colour, pixels.mask))
+    colour, mask = pixels.at(level, view, row, column)
     return Batch(view, camera, centre, width, colour, mask, jnp.ones(count))
 
 

@@ -6,9 +6,10 @@ import jax
 import jax.numpy as jnp
 
 from sdfrepar import losses
-from sdfrepar.fitting.batches import Approach, Batch, Pixels, approach_pixels, draw_pixels, prefer_silhouettes
+from sdfrepar.fitting.batches import Approach, Batch, approach_pixels, draw_pixels, prefer_silhouettes
 from sdfrepar.fitting.config import FitConfig
 from sdfrepar.fitting.masks import least_values, sharpness
+from sdfrepar.fitting.pixels import Pixels
 from sdfrepar.fitting.shares import WHOLE, Share
 from sdfrepar.fitting.views import exposed, seen_from
 from sdfrepar.precision import in_float32

@@ -12,9 +12,9 @@ from flax import struct
 from jax.flatten_util import ravel_pytree
 
 from sdfrepar import losses
-from sdfrepar.fitting.batches import Pixels
 from sdfrepar.fitting.config import FitConfig
 from sdfrepar.fitting.objective import choose_batch, objective_of_batch
+from sdfrepar.fitting.pixels import Pixels
 from sdfrepar.fitting.shares import AXIS, Share
 from sdfrepar.rendering import RenderConfig, Scene
 

@@ -1,0 +1,38 @@
+"""The edge where arrays meet the disk: pictures, meshes, JSON and bytes.
+
+Every whole-file write is atomic: a reader sees the old file or the new one, never half of one, even after
+a killed run.
+"""
+
+from sdfrepar.files.json_files import append_json_line, read_json, read_json_lines, write_json, write_json_lines
+from sdfrepar.files.meshes import read_mesh, require_mesh, write_mesh
+from sdfrepar.files.pictures import (
+    PictureKind,
+    as_bytes,
+    decode_srgb,
+    encode_srgb,
+    picture_kind,
+    read_image,
+    write_image,
+)
+from sdfrepar.files.raw import require_file, write_bytes
+
+__all__ = [
+    "PictureKind",
+    "append_json_line",
+    "as_bytes",
+    "decode_srgb",
+    "encode_srgb",
+    "picture_kind",
+    "read_image",
+    "read_json",
+    "read_json_lines",
+    "read_mesh",
+    "require_file",
+    "require_mesh",
+    "write_bytes",
+    "write_image",
+    "write_json",
+    "write_json_lines",
+    "write_mesh",
+]

@@ -1,0 +1,100 @@
+"""Triangle meshes.
+
+trimesh takes long to import and is therefore imported where it is used.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sdfrepar.files.pictures import as_bytes
+from sdfrepar.files.raw import require_file, write_bytes
+
+_MESH_SUFFIXES = (".ply", ".obj", ".glb", ".stl")
+
+
+def write_mesh(
+    path: str | Path,
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    colours: np.ndarray | None = None,
+    normals: np.ndarray | None = None,
+) -> None:
+    """Write a triangle mesh, atomically; the suffix of `path` (.ply, .obj, .glb, .stl) chooses the format.
+
+    STL holds triangles alone: no colours, and no normals but those of the faces.
+
+    Args:
+        path: where to; parent folders are created.
+        vertices: (V, 3), written as they are: apply `world_from_scene` before.
+        faces: (F, 3) integer indices of vertices, counter-clockwise seen from outside.
+        colours: (V, 3) sRGB in [0, 1] at the vertices, stored in 8 bits.
+        normals: (V, 3) unit, at the vertices.
+
+    Raises:
+        ValueError: another suffix, an empty mesh, or arrays that do not fit together.
+    """
+    import trimesh
+
+    path = require_mesh(path)
+    vertices, faces = np.asarray(vertices), np.asarray(faces)
+    _require_triangles(path, vertices, faces)
+    for name, values in (("colours", colours), ("normals", normals)):
+        if values is not None and np.shape(values) != vertices.shape:
+            raise ValueError(f"Cannot write {path}: {name} of shape {np.shape(values)}; expected {vertices.shape}.")
+    mesh = trimesh.Trimesh(
+        vertices=vertices,
+        faces=faces,
+        vertex_colors=None if colours is None else as_bytes(np.asarray(colours)),
+        vertex_normals=None if normals is None else np.asarray(normals),
+        process=False,
+    )
+    suffix = path.suffix.lower()
+    # Left to itself trimesh writes normals whenever it happens to have computed some.
+    with_normals = {".ply": "vertex_normal", ".obj": "include_normals", ".glb": "include_normals"}
+    options: dict[str, Any] = {with_normals[suffix]: normals is not None} if suffix in with_normals else {}
+    data = mesh.export(file_type=suffix[1:], **options)
+    write_bytes(path, data.encode() if isinstance(data, str) else bytes(data))
+
+
+def require_mesh(path: str | Path) -> Path:
+    """`path`, if `write_mesh` can write it; to be asked before the mesh is made. Raises as `write_mesh`."""
+    path = Path(path)
+    if path.suffix.lower() not in _MESH_SUFFIXES:
+        raise ValueError(f"{path} has no known mesh format; end the name in one of {', '.join(_MESH_SUFFIXES)}.")
+    return path
+
+
+def read_mesh(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """The vertices (V, 3) float32 and faces (F, 3) int32 of a triangle mesh; the parts of a scene are joined.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: another suffix, or a file that is no triangle mesh.
+    """
+    import trimesh
+
+    path = require_file(require_mesh(path))
+    try:
+        mesh = trimesh.load_mesh(path, process=False)
+        vertices, faces = np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.int32)
+    except Exception as error:
+        raise ValueError(f"{path} cannot be read as a mesh ({error}); expected triangles.") from error
+    if not len(faces):
+        raise ValueError(f"{path} holds no triangles; expected a triangle mesh.")
+    return vertices, faces
+
+
+def _require_triangles(path: Path, vertices: np.ndarray, faces: np.ndarray) -> None:
+    if vertices.ndim != 2 or vertices.shape[1] != 3 or faces.ndim != 2 or faces.shape[1] != 3:
+        raise ValueError(
+            f"Cannot write {path} from vertices {vertices.shape} and faces {faces.shape}; expected (V, 3) and (F, 3)."
+        )
+    if not len(faces):
+        raise ValueError(f"Cannot write {path}: the mesh has no faces; check that the surface was not lost.")
+    if faces.min() < 0 or faces.max() >= len(vertices):
+        raise ValueError(
+            f"Cannot write {path}: faces name vertices {faces.min()} to {faces.max()}; expected indices "
+            f"from 0 to {len(vertices) - 1}."
+        )
