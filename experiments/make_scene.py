@@ -4,7 +4,8 @@
     python -m experiments.make_scene --mesh=bunny.ply --output=runs/bunny/data --alpha=true
 
 Less than a minute on 2 cores. `experiments.synthetic.scenes` lists the scenes; a mesh must be closed, and gets its own
-texture. The folder is of NeRF-synthetic form. Beside the pictures, for evaluation alone:
+texture. --format chooses among the forms that can be read; those without a split of their own get test.txt, which is
+read with --data.holdout=test.txt. Beside the pictures, for evaluation alone:
 
     truth.npz         occupancy (packed bits) on a grid of `resolution` a side over [-1, 1]³, axes x, y, z; and
                       surface_points (N, 3), world frame
@@ -16,7 +17,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import numpy as np
@@ -26,14 +27,15 @@ from experiments import flags as experiment_flags
 from experiments.synthetic import meshes, paint, photography, scenes
 from experiments.synthetic.scenes import SceneName
 from experiments.synthetic.surfaces import Surface
-from sdfrepar import files
-from sdfrepar.datasets import nerf_synthetic
+from sdfrepar import datasets, files
 from sdfrepar.records import Camera
+
+FormatName = Literal["nerf", "transforms", "neus", "idr", "colmap", "mvsnet", "middlebury"]
 
 MESH_RADIUS = 0.9
 """Scene units that a mesh reaches out to."""
-TURNS = {"train": 0.0, "test": 0.35}
-"""How far along the spiral of cameras the views of a split are shifted, in cameras."""
+TEST_TURN = 0.35
+"""How far along the spiral of cameras the test views are shifted, in cameras."""
 _THREADS = 2
 
 
@@ -45,6 +47,8 @@ class MakeConfig:
     """A solid from the table; ignored where there is a mesh."""
     mesh: str | None = None
     """File of a closed triangle mesh, .ply, .obj, .glb, or .npz with arrays v and f."""
+    format: FormatName = "nerf"
+    """The form of the folder."""
     views: int = 24
     """Training views."""
     test_views: int = 6
@@ -81,12 +85,23 @@ def write(config: MakeConfig, folder: Path) -> None:
         ImportError: a mesh without Embree or libigl.
     """
     surface = surface_of(config)
-    for split, count in (("train", config.views), ("test", config.test_views)):
-        rig = photography.cameras_around(count, TURNS[split], config.resolution)
-        taken = _of_each(lambda camera: _picture(config, surface, camera), rig)
-        nerf_synthetic.write(folder, split, np.stack(taken), rig, tuple(f"view_{i:02d}" for i in range(count)))
-        print(f"{folder}: {count} {split} views of {config.resolution} x {config.resolution} pixels")
-    exact = _of_each(lambda camera: photography.survey(surface, camera), rig)
+    train, test = (
+        photography.cameras_around(count, turn, config.resolution)
+        for count, turn in ((config.views, 0.0), (config.test_views, TEST_TURN))
+    )
+    rig = jax.tree.map(lambda *leaves: np.concatenate(leaves), train, test)
+    taken = datasets.Taken(
+        images_srgb=np.stack(_of_each(lambda camera: _picture(config, surface, camera), rig)),
+        cameras=rig,
+        names=[f"view_{i:03d}" for i in range(config.views)] + [f"test_{i:03d}" for i in range(config.test_views)],
+        test=range(config.views, config.views + config.test_views),
+    )
+    datasets.FORMATS[config.format].write(folder, taken)
+    print(
+        f"{folder}: {config.views} training and {config.test_views} test views of {config.resolution} x "
+        f"{config.resolution} pixels"
+    )
+    exact = _of_each(lambda camera: photography.survey(surface, camera), test)
     depth, normal, mask = (np.stack(maps) for maps in zip(*exact, strict=True))
     np.savez_compressed(folder / "truth_views.npz", depth=depth, normal=normal, mask=mask)
     np.savez_compressed(

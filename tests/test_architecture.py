@@ -34,6 +34,7 @@ ORDER = [
     "files",
     "films",
     "datasets",
+    "doctor",
     "reports",
     "checkpoints",
     "viewer",

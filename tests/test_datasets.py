@@ -23,6 +23,7 @@ from sdfrepar.datasets import (
     posed,
     projections,
 )
+from sdfrepar.datasets.writing import Taken
 from sdfrepar.records import Camera, Pictures, Views
 
 HEIGHT, WIDTH = 6, 8
@@ -64,7 +65,13 @@ def write_nerf(folder: Path, rig: Camera | None = None, splits: tuple[str, ...] 
     rig = ring() if rig is None else rig
     count = len(rig.position)
     for split in splits:
-        nerf_synthetic.write(folder, split, images_of(count), rig, [f"r_{i}" for i in range(count)])
+        write_split(folder, split, images_of(count), rig, [f"r_{i}" for i in range(count)])
+
+
+def write_split(folder: Path, split: str, images: np.ndarray, rig: Camera, names: list[str]) -> None:
+    """Views of one split alone, which may be called like those of the other."""
+    held_out = range(len(names)) if split == "test" else ()
+    nerf_synthetic.write(folder, Taken(images_srgb=images, cameras=rig, names=names, test=held_out))
 
 
 def edit_json(path: Path, **changes: object) -> None:
@@ -124,7 +131,7 @@ def test_nerf_synthetic_projects_as_its_own_formula(tmp_path):
 def test_nerf_synthetic_lays_code_values_over_the_backdrop(tmp_path):
     rgba = np.full((2, HEIGHT, WIDTH, 4), [1.0, 0.0, 0.4, 0.6], np.float32)
     for split in ("train", "test"):
-        nerf_synthetic.write(tmp_path, split, rgba, ring(2), ["a", "b"])
+        write_split(tmp_path, split, rgba, ring(2), ["a", "b"])
     train, _ = load(tmp_path, DataConfig(backdrop=0.2))
     under = files.encode_srgb(np.float32(0.2))
     expected = files.decode_srgb(0.6 * np.array([1.0, 0.0, 0.4]) + 0.4 * under)
@@ -134,10 +141,8 @@ def test_nerf_synthetic_lays_code_values_over_the_backdrop(tmp_path):
 
 def test_nerf_synthetic_keeps_alpha_as_the_mask(tmp_path):
     rgba = images_of(2, channels=4)
-    nerf_synthetic.write(tmp_path, "train", rgba, ring(2), ["a", "b"])
-    nerf_synthetic.write(
-        tmp_path, "test", np.concatenate([rgba[..., :3], np.ones_like(rgba[..., :1])], -1), ring(2), ["a", "b"]
-    )
+    write_split(tmp_path, "train", rgba, ring(2), ["a", "b"])
+    write_split(tmp_path, "test", np.concatenate([rgba[..., :3], np.ones_like(rgba[..., :1])], -1), ring(2), ["a", "b"])
     train, test = load(tmp_path, WHOLE)
     assert train.masks[0].dtype == np.float32
     assert np.abs(stacked(train.masks) - rgba[..., 3]).max() <= 1 / 255
@@ -149,20 +154,20 @@ def test_nerf_synthetic_keeps_alpha_as_the_mask(tmp_path):
 def test_alpha_that_is_1_everywhere_says_nothing(tmp_path):
     opaque = images_of(2, channels=4)
     opaque[..., 3] = 1.0
-    nerf_synthetic.write(tmp_path, "train", opaque, ring(2), ["a", "b"])
+    write_split(tmp_path, "train", opaque, ring(2), ["a", "b"])
     assert load(tmp_path, WHOLE)[0].masks is None
 
 
 def test_one_picture_without_alpha_leaves_no_masks(tmp_path):
     write_nerf(tmp_path, splits=("test",))
-    nerf_synthetic.write(tmp_path, "train", images_of(2, channels=4), ring(2), ["a", "b"])
+    write_split(tmp_path, "train", images_of(2, channels=4), ring(2), ["a", "b"])
     files.write_image(tmp_path / "train" / "b.png", images_of(1)[0])
     assert load(tmp_path, WHOLE)[0].masks is None
 
 
 def test_nerf_synthetic_tolerates_file_paths_with_suffix_and_dots(tmp_path):
-    nerf_synthetic.write(tmp_path, "train", images_of(2), ring(2), ["a.5", "b"])
-    nerf_synthetic.write(tmp_path, "test", images_of(2), ring(2), ["a", "b"])
+    write_split(tmp_path, "train", images_of(2), ring(2), ["a.5", "b"])
+    write_split(tmp_path, "test", images_of(2), ring(2), ["a", "b"])
     frames = json.loads((tmp_path / "transforms_train.json").read_text())["frames"]
     frames[1]["file_path"] += ".png"
     edit_json(tmp_path / "transforms_train.json", frames=frames)
@@ -205,14 +210,14 @@ def test_nerf_synthetic_writer_refuses_cameras_the_format_cannot_state(tmp_path)
     rig, images, names = ring(2), images_of(2), ["a", "b"]
     oblong = dataclasses.replace(rig, focal=np.asarray(rig.focal) * np.array([1.0, 1.1]))
     with pytest.raises(ValueError, match="one opening angle for all pictures and square pixels"):
-        nerf_synthetic.write(tmp_path, "train", images, oblong, names)
+        write_split(tmp_path, "train", images, oblong, names)
     shifted = dataclasses.replace(rig, principal=np.asarray(rig.principal) + 0.5)
     with pytest.raises(ValueError, match="files have it in the middle, so crop the pictures"):
-        nerf_synthetic.write(tmp_path, "train", images, shifted, names)
+        write_split(tmp_path, "train", images, shifted, names)
     with pytest.raises(ValueError, match="2 pictures with 1 names and 2 cameras; expected as many of each"):
-        nerf_synthetic.write(tmp_path, "train", images, rig, names[:1])
+        write_split(tmp_path, "train", images, rig, names[:1])
     with pytest.raises(ValueError, match=r"shape \(6, 4\) with cameras of resolution \(6, 8\); expected the same"):
-        nerf_synthetic.write(tmp_path, "train", images[:, :, :4], rig, names)
+        write_split(tmp_path, "train", images[:, :, :4], rig, names)
 
 
 # Middlebury

@@ -14,6 +14,7 @@ from skimage.filters import gaussian
 from sdfrepar import cameras, datasets, files
 from sdfrepar.datasets import DataConfig, holdouts, lenses, normalisation, undistortion
 from sdfrepar.datasets.opengl import opengl_poses
+from sdfrepar.datasets.writing import Taken
 from sdfrepar.records import Camera, Views
 
 HEIGHT, WIDTH, COUNT = 36, 48, 5
@@ -357,6 +358,39 @@ def test_spheres_that_nobody_knows_are_refused(tmp_path):
     write_transforms(tmp_path, ring())
     with pytest.raises(ValueError, match=r"data\.sphere is masks, but this data set has none; expected one of cameras"):
         datasets.load(tmp_path, DataConfig(sphere="masks"))
+
+
+@pytest.mark.parametrize("form", datasets.FORMATS)
+def test_what_is_written_is_read_back(tmp_path, form):
+    """Pictures, cameras, alpha as masks and the split, by every format; scene space is the world of the files."""
+    rig = ring()
+    if form == "nerf":
+        even = np.repeat(rig.focal[:, :1], 2, axis=1)
+        rig = dataclasses.replace(rig, focal=even, principal=np.tile([WIDTH / 2, HEIGHT / 2], (COUNT, 1)))
+    images = np.concatenate(
+        [np.stack([smooth_picture(i) for i in range(COUNT)]), np.zeros((COUNT, HEIGHT, WIDTH, 1))], -1
+    )
+    images[..., 9:30, 9:30, 3] = 1.0
+    names = [f"v{i}" for i in range(COUNT)]
+    folder = tmp_path / "a b"
+    datasets.FORMATS[form].write(folder, Taken(images_srgb=images, cameras=rig, names=names, test=(1, 3)))
+    own_split = form in ("nerf", "transforms")
+    config = DataConfig(centre=(0.0, 0.0, 0.0), radius=1.0, holdout="every 8" if own_split else "test.txt")
+    found = datasets.survey(folder, config)
+    train, test = datasets.load(folder, config)
+    assert (found.format, train.names, test.names) == (datasets.FORMATS[form].name, ("v0", "v2", "v4"), ("v1", "v3"))
+    require_same_film(train, rig, [0, 2, 4])
+    inside = files.encode_srgb(train.images[1])[9:30, 9:30]
+    assert np.abs(inside - smooth_picture(2)[9:30, 9:30]).max() <= 1 / 255
+    np.testing.assert_allclose(train.masks[1], images[2, ..., 3])
+
+
+def test_writers_refuse_what_does_not_belong_together():
+    rig, images = ring(2), np.zeros((2, HEIGHT, WIDTH, 3))
+    with pytest.raises(ValueError, match="2 pictures with 1 names and 2 cameras; expected as many of each"):
+        Taken(images_srgb=images, cameras=rig, names=["a"])
+    with pytest.raises(ValueError, match=r"shape \(36, 9\) with cameras of resolution \(36, 48\); expected the same"):
+        Taken(images_srgb=images[:, :, :9], cameras=rig, names=["a", "b"])
 
 
 @pytest.mark.realdata

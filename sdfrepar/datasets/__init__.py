@@ -1,6 +1,7 @@
 """Readers of posed pictures: one file per format, all giving the same `Listing`, of which `assembly` makes `Views`.
 
-To add a format, write `read(folder) -> Listing` in a file of its own and add a line to `FORMATS`.
+To add a format, write `read(folder) -> Listing` and `write(folder, taken)` in a file of its own and add a line to
+`FORMATS`.
 """
 
 from collections.abc import Callable
@@ -12,28 +13,36 @@ from sdfrepar.datasets.assembly import views_of
 from sdfrepar.datasets.check import require_sphere_in_view
 from sdfrepar.datasets.config import DataConfig
 from sdfrepar.datasets.listing import Listing
+from sdfrepar.datasets.writing import Taken
 from sdfrepar.records import Views
 
-__all__ = ["FORMATS", "DataConfig", "Format", "Survey", "load", "survey"]
+__all__ = ["FORMATS", "DataConfig", "Format", "Survey", "Taken", "load", "survey"]
 
 
 class Format(NamedTuple):
-    """A format, the files any of which gives it away, and its reader."""
+    """A format: its name, the files any of which gives it away, its reader and its writer."""
 
     name: str
     signs: tuple[str, ...]
     read: Callable[[Path], Listing]
+    write: Callable[[Path, Taken], None]
 
 
-FORMATS = (
-    Format("NeRF synthetic", ("transforms_train.json",), nerf_synthetic.read),
-    Format("nerfstudio or instant-ngp", ("transforms.json",), transforms.read),
-    Format("NeuS", ("cameras_sphere.npz",), idr.read),
-    Format("IDR", ("cameras.npz",), idr.read),
-    Format("COLMAP", ("sparse/**/cameras.*", "colmap/sparse/**/cameras.*", "cameras.bin", "cameras.txt"), colmap.read),
-    Format("MVSNet or BlendedMVS", ("cams/*_cam.txt",), mvsnet.read),
-    Format("Middlebury", ("*_par.txt",), middlebury.read),
-)
+FORMATS = {
+    "nerf": Format("NeRF synthetic", ("transforms_train.json",), nerf_synthetic.read, nerf_synthetic.write),
+    "transforms": Format("nerfstudio or instant-ngp", ("transforms.json",), transforms.read, transforms.write),
+    "neus": Format("NeuS", ("cameras_sphere.npz",), idr.read, idr.write_neus),
+    "idr": Format("IDR", ("cameras.npz",), idr.read, idr.write),
+    "colmap": Format(
+        "COLMAP",
+        ("sparse/**/cameras.*", "colmap/sparse/**/cameras.*", "cameras.bin", "cameras.txt"),
+        colmap.read,
+        colmap.write,
+    ),
+    "mvsnet": Format("MVSNet or BlendedMVS", ("cams/*_cam.txt",), mvsnet.read, mvsnet.write),
+    "middlebury": Format("Middlebury", ("*_par.txt",), middlebury.read, middlebury.write),
+}
+"""By short names; a folder is of the first format whose sign it has."""
 
 
 class Survey(NamedTuple):
@@ -82,10 +91,10 @@ def load(folder: str | Path, config: DataConfig) -> tuple[Views, Views]:
 def _format_of(folder: Path) -> Format:
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {folder}; set --data to the folder of a data set.")
-    for known in FORMATS:
+    for known in FORMATS.values():
         if any(True for sign in known.signs for _ in folder.glob(sign)):
             return known
-    looked_for = " or ".join(f"{known.signs[0]} ({known.name})" for known in FORMATS)
+    looked_for = " or ".join(f"{known.signs[0]} ({known.name})" for known in FORMATS.values())
     raise FileNotFoundError(
         f"{folder} holds no data set of a known format: looked for {looked_for}, found {_contents(folder)}; "
         "point to the folder that holds the camera file, or convert it to one of these formats."

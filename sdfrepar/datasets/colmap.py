@@ -15,6 +15,7 @@ from sdfrepar.datasets import listing, pictures
 from sdfrepar.datasets.colmap_files import require_whole
 from sdfrepar.datasets.lenses import PINHOLE, Lens
 from sdfrepar.datasets.listing import Listing
+from sdfrepar.datasets.writing import Taken
 
 # Where models are kept, the first with cameras in it is read.
 _PLACES = ("sparse/0", "sparse", "colmap/sparse/0", ".")
@@ -74,6 +75,30 @@ def read(folder: Path) -> Listing:
         lenses=lenses,
         points=_points(model),
     )
+
+
+def write(folder: Path, taken: Taken) -> None:
+    """Write the folder: pictures in `images/`, masks of alpha in `masks/`, and a binary model without points.
+
+    Raises:
+        ImportError: pycolmap is missing.
+    """
+    pycolmap = _pycolmap()
+    place = folder / "sparse" / "0"
+    place.mkdir(parents=True, exist_ok=True)
+    taken.write_pictures(folder / "images", masks=folder / "masks")
+    taken.write_split(folder)
+    height, width = taken.cameras.resolution
+    model = pycolmap.Reconstruction()
+    for i, (film, pose) in enumerate(
+        zip(taken.intrinsics(listing.CORNER), taken.world_to_camera, strict=True), start=1
+    ):
+        params = [film[0, 0], film[1, 1], film[0, 2], film[1, 2]]
+        camera = pycolmap.Camera(model="PINHOLE", width=width, height=height, params=params, camera_id=i)
+        model.add_camera_with_trivial_rig(camera)
+        image = pycolmap.Image(name=f"{taken.names[i - 1]}.png", camera_id=i, image_id=i)
+        model.add_image_with_trivial_frame(image, pycolmap.Rigid3d(pose[:3]))
+    model.write_binary(str(place))
 
 
 def model_of(folder: Path) -> Path | None:

@@ -6,14 +6,17 @@ picture and the i-th mask by file name. The format has no split of its own.
 """
 
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
 
+from sdfrepar import files
 from sdfrepar.datasets import listing, pictures
 from sdfrepar.datasets.listing import Listing
 from sdfrepar.datasets.projections import decompose, require_no_skew
+from sdfrepar.datasets.writing import Taken
 
 # NeuS's file before IDR's: a folder with both was made for NeuS.
 _CAMERA_FILES = ("cameras_sphere.npz", "cameras.npz")
@@ -48,6 +51,31 @@ def read(folder: Path) -> Listing:
         sizes=_stated_sizes(matrices, len(paths)),
         world_from_scene=_similarity(path, _numbered(path, matrices, "scale_mat", len(paths))),
     )
+
+
+def write(folder: Path, taken: Taken, file: str = "cameras.npz") -> None:
+    """Write the folder of IDR; the unit sphere of scene space is that of `scale_mat`.
+
+    Args:
+        folder: created where absent.
+        taken: what is written; alpha becomes masks.
+        file: `cameras.npz`, or `cameras_sphere.npz` for NeuS.
+    """
+    taken.write_pictures(folder / "image", masks=folder / "mask")
+    taken.write_split(folder)
+    matrices = {}
+    for i, (film, pose) in enumerate(zip(taken.intrinsics(listing.CENTRE), taken.world_to_camera, strict=True)):
+        whole = np.eye(4)
+        whole[:3, :3] = film
+        matrices |= {f"world_mat_{i}": whole @ pose, f"scale_mat_{i}": np.eye(4)}
+    written = BytesIO()
+    np.savez(written, **matrices)
+    files.write_bytes(folder / file, written.getvalue())
+
+
+def write_neus(folder: Path, taken: Taken) -> None:
+    """Write the folder of NeuS, see `write`."""
+    write(folder, taken, "cameras_sphere.npz")
 
 
 def _camera_file(folder: Path) -> Path:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from sdfrepar import files
 from sdfrepar.datasets import listing
 from sdfrepar.datasets.listing import Listing
 from sdfrepar.datasets.projections import require_intrinsics, require_no_skew
+from sdfrepar.datasets.writing import Taken
 
 
 def read(folder: Path) -> Listing:
@@ -30,6 +32,17 @@ def read(folder: Path) -> Listing:
         rotation=rotation.transpose(0, 2, 1),
         position=-np.einsum("nji,nj->ni", rotation, translation),
     )
+
+
+def write(folder: Path, taken: Taken) -> None:
+    """Write the folder, and the held-out views' names beside it."""
+    taken.write_pictures(folder)
+    taken.write_split(folder)
+    lines = [str(len(taken.names))]
+    for name, film, pose in zip(taken.names, taken.intrinsics(listing.CENTRE), taken.world_to_camera, strict=True):
+        numbers = np.concatenate([film.ravel(), pose[:3, :3].ravel(), pose[:3, 3]])
+        lines.append(" ".join([f"{name}.png", *(repr(float(value)) for value in numbers)]))
+    files.write_bytes(folder / f"{folder.resolve().name}_par.txt", "\n".join([*lines, ""]).encode())
 
 
 def _camera_file(folder: Path) -> Path:

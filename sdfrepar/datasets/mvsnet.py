@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from sdfrepar import files
 from sdfrepar.datasets import listing, pictures
 from sdfrepar.datasets.listing import Listing
 from sdfrepar.datasets.projections import require_intrinsics, require_no_skew
+from sdfrepar.datasets.writing import Taken
 
 _FOLDERS = ("blended_images", "images")
 
@@ -39,6 +41,21 @@ def read(folder: Path) -> Listing:
         rotation=rotation.transpose(0, 2, 1),
         position=-np.einsum("nji,nj->ni", rotation, extrinsic[:, :3, 3]),
     )
+
+
+def write(folder: Path, taken: Taken) -> None:
+    """Write the folder, with depths that hold the unit sphere, and the held-out views' names beside it."""
+    taken.write_pictures(folder / _FOLDERS[0])
+    taken.write_split(folder)
+    for name, film, pose in zip(taken.names, taken.intrinsics(listing.CORNER), taken.world_to_camera, strict=True):
+        extrinsic, intrinsic = (_rows(matrix) for matrix in (pose, film))
+        nearest = max(float(np.linalg.norm(pose[:3, 3])) - 1.0, 0.01)
+        text = f"extrinsic\n{extrinsic}\n\nintrinsic\n{intrinsic}\n\n{nearest!r} {2.0 / 127!r} 128 {nearest + 2.0!r}\n"
+        files.write_bytes(folder / "cams" / f"{name}_cam.txt", text.encode())
+
+
+def _rows(matrix: np.ndarray) -> str:
+    return "\n".join(" ".join(repr(float(value)) for value in row) for row in matrix)
 
 
 def _picture(folder: Path, name: str) -> Path:

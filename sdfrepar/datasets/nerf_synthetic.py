@@ -5,7 +5,6 @@ pictures of a file, pixels are square and the principal point is the middle. Alp
 and, where every picture has it, is kept as the mask. Scene space is the world unless the config says otherwise.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from sdfrepar import files
 from sdfrepar.datasets import listing, pictures
 from sdfrepar.datasets.listing import Listing
 from sdfrepar.datasets.opengl import OPENCV_FROM_OPENGL, opengl_poses, picture_path, require_pose
+from sdfrepar.datasets.writing import Taken
 from sdfrepar.records import Camera
 
 
@@ -50,39 +50,22 @@ def read(folder: Path) -> Listing:
     )
 
 
-def write(folder: str | Path, split: str, images_srgb: np.ndarray, cameras: Camera, names: Sequence[str]) -> None:
-    """Write `transforms_<split>.json` and `<split>/<name>.png`; the world of the file is scene space.
-
-    Args:
-        folder: created where absent.
-        split: "train" or "test".
-        images_srgb: (N, H, W, 3), or (N, H, W, 4) with straight alpha; sRGB in [0, 1].
-        cameras: leading axis N; scene units.
-        names: N file names without suffix.
+def write(folder: Path, taken: Taken) -> None:
+    """Write `transforms_train.json`, and where views are held out `transforms_test.json`, with pictures in folders.
 
     Raises:
-        ValueError: numbers of views or resolutions that differ, or cameras that the format cannot state.
+        ValueError: cameras that the format cannot state.
     """
-    folder, images_srgb = Path(folder), np.asarray(images_srgb)
-    if not len(images_srgb) == len(names) == len(np.asarray(cameras.position)):
-        raise ValueError(
-            f"Cannot write {len(images_srgb)} pictures with {len(names)} names and "
-            f"{len(np.asarray(cameras.position))} cameras; expected as many of each."
-        )
-    if images_srgb.shape[1:3] != cameras.resolution:
-        raise ValueError(
-            f"Cannot write pictures of shape {images_srgb.shape[1:3]} with cameras of resolution {cameras.resolution}; "
-            "expected the same (height, width)."
-        )
-    angle = _opening_angle(cameras)
-    for name, image in zip(names, images_srgb, strict=True):
-        files.write_image(folder / split / f"{name}.png", image)
-    frames = [
-        {"file_path": f"./{split}/{name}", "transform_matrix": pose}
-        for name, pose in zip(names, opengl_poses(cameras), strict=True)
-    ]
-    # Last, so that a folder with a camera file has all its pictures.
-    files.write_json(folder / f"transforms_{split}.json", {"camera_angle_x": angle, "frames": frames})
+    angle, poses = _opening_angle(taken.cameras), opengl_poses(taken.cameras)
+    train = [i for i in range(len(taken.names)) if i not in set(taken.test)]
+    for split, views in (("train", train), ("test", list(taken.test))):
+        if not views:
+            continue
+        frames = [{"file_path": f"./{split}/{taken.names[i]}", "transform_matrix": poses[i].tolist()} for i in views]
+        for i in views:
+            files.write_image(folder / split / f"{taken.names[i]}.png", taken.images_srgb[i])
+        # Last, so that a folder with a camera file has all its pictures.
+        files.write_json(folder / f"transforms_{split}.json", {"camera_angle_x": angle, "frames": frames})
 
 
 def _parse(path: Path) -> tuple[float, list[dict[str, Any]]]:

@@ -16,7 +16,8 @@ from sdfrepar import files
 from sdfrepar.datasets import listing, pictures
 from sdfrepar.datasets.lenses import PINHOLE, Fisheye, Lens, Radial
 from sdfrepar.datasets.listing import Listing
-from sdfrepar.datasets.opengl import OPENCV_FROM_OPENGL, picture_path, require_pose
+from sdfrepar.datasets.opengl import OPENCV_FROM_OPENGL, opengl_poses, picture_path, require_pose
+from sdfrepar.datasets.writing import Taken
 
 _RADIAL = ("SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV")
 _PINHOLES = ("PINHOLE", "SIMPLE_PINHOLE", "PERSPECTIVE")
@@ -55,6 +56,29 @@ def read(folder: Path) -> Listing:
         lenses=tuple(_lens(path, own) for own in settings),
         test=_test(path, content, frames),
     )
+
+
+def write(folder: Path, taken: Taken) -> None:
+    """Write the folder: pictures in `images/`, intrinsics for each frame, and the split."""
+    taken.write_pictures(folder / "images")
+    height, width = taken.cameras.resolution
+    film, poses = taken.intrinsics(listing.CORNER), opengl_poses(taken.cameras)
+    frames = [
+        {
+            "file_path": f"images/{name}.png",
+            **{"fl_x": k[0, 0], "fl_y": k[1, 1], "cx": k[0, 2], "cy": k[1, 2]},
+            "transform_matrix": pose.tolist(),
+        }
+        for name, k, pose in zip(taken.names, film, poses, strict=True)
+    ]
+    content = {"camera_model": "PINHOLE", "w": width, "h": height, "frames": frames}
+    if taken.test:
+        held_out = set(taken.test)
+        content |= {
+            f"{split}_filenames": [frame["file_path"] for i, frame in enumerate(frames) if (i in held_out) == wanted]
+            for split, wanted in (("train", False), ("test", True))
+        }
+    files.write_json(folder / "transforms.json", content)
 
 
 def _frames(path: Path, content: Any) -> list[dict[str, Any]]:
