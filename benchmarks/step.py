@@ -102,12 +102,14 @@ def compile_gradient(
 
     def loss(params: Any) -> Any:
         # The pixels are those that the preset's own band would choose, whatever the method.
-        batch, approach = fitting.choose_batch(
+        batch, approach, _ = fitting.choose_batch(
             scene, config.render, config.fit, params, pixels, jnp.asarray(0.5), key=key
         )
         if render.far_precision != config.render.far_precision:
             approach = fitting.approach_pixels(scene, render, params, batch)
-        return fitting.objective_of_batch(scene, render, config.fit, params, batch, approach, jnp.asarray(0.5), key=key)
+        return fitting.objective_of_batch(
+            scene, render, config.fit, params, batch, approach, None, jnp.asarray(0.5), key=key
+        )
 
     with within():
         compiled = jax.jit(jax.grad(loss, has_aux=True)).lower(params).compile()

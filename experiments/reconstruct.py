@@ -14,6 +14,7 @@ the same result.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from experiments import baselines, hosts, posing, runs
+from experiments import baselines, hosts, matching, posing, runs
 from experiments import flags as experiment_flags
 from experiments.fit_loop import LostSurfaceError, fit
 from experiments.outcome import Outcome
@@ -65,7 +66,10 @@ def reconstruct(config: ReconstructConfig, data: Path, workdir: Path, *, overwri
     params = networks.initialise(config.network, border_colour(train), key=key)
     params |= fitting.of_views(config.fit, len(train))
     snapshot = runs.begin(config, data, workdir, params, overwrite=overwrite)
-    pixels, key = fitting.on_all_devices((load_pixels(config, train), key))
+    pixels = load_pixels(config, train)
+    if config.fit.refine_poses and config.fit.match_weight:
+        pixels = replace(pixels, matches=matching.matches_of(train))
+    pixels, key = fitting.on_all_devices((pixels, key))
     outcome = Outcome(scene, config, data, workdir, test, poses)
     show, keep = outcome.progress_picture, partial(runs.save, config, data, workdir)
     while True:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 
+from sdfrepar.numerics import safe_norm
 from sdfrepar.records import Camera
 
 
@@ -58,6 +59,16 @@ def unproject(camera: Camera, u: jax.Array) -> jax.Array:
     """The unit direction, in the scene frame, of the ray through film position `u` (2,), pixels."""
     on_plane = (u - camera.principal) / camera.focal
     return camera.rotation @ _normalised(jnp.append(on_plane, 1.0))
+
+
+def off_plane(camera: Camera, normal: jax.Array, u: jax.Array) -> jax.Array:
+    """How far a film position `u` (2,) lies from the line in which a plane through the camera is seen, pixels: ().
+
+    Signed. The plane has this `normal` (3,), of any length, scene frame.
+    """
+    in_camera = camera.rotation.T @ normal
+    slope = in_camera[:2] / camera.focal
+    return (slope @ (u - camera.principal) + in_camera[2]) / safe_norm(slope)
 
 
 def depth_of(camera: Camera, direction: jax.Array, distance: jax.Array) -> jax.Array:

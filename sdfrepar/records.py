@@ -115,6 +115,14 @@ class Pictures(Protocol):
 
 
 @struct.dataclass(kw_only=True)
+class Matches:
+    """Points that two pictures of a set both show."""
+
+    views: jax.Array  # (2,) int32, which pictures
+    film: jax.Array  # (2, 2) where in each, pixels
+
+
+@struct.dataclass(kw_only=True)
 class Views:
     """A set of posed pictures of one object, on the host; every reader in `datasets` returns this."""
 

@@ -24,6 +24,14 @@ class Batch(NamedTuple):
     weight: jax.Array  # (P,) of the pixel's loss, 1 on average
 
 
+class Matched(NamedTuple):
+    """Points that two pictures share, to look at in one step; leading axis M."""
+
+    views: jax.Array  # (M, 2) int32, the pictures
+    cameras: tuple[Camera, Camera]  # of the one and of the other, as the data give them
+    film: jax.Array  # (M, 2, 2) where they see it, pixels
+
+
 class Approach(NamedTuple):
     """What the march through the centre of a pixel tells; leading axis P."""
 
@@ -57,6 +65,16 @@ def draw_pixels(config: FitConfig, pixels: Pixels, progress: jax.Array, *, key: 
     camera = jax.tree.map(lambda c: c[view], pixels.cameras)
     colour, mask = pixels.at(level, view, row, column)
     return Batch(view, camera, centre, width, colour, mask, jnp.ones(count))
+
+
+def draw_matches(config: FitConfig, pixels: Pixels, *, key: jax.Array) -> Matched | None:
+    """As many points that pictures share as the batch has pixels, drawn evenly; None where there are none."""
+    if pixels.matches is None:
+        return None
+    drawn = jax.random.randint(key, (config.pixels,), 0, len(pixels.matches.film))
+    views, film = pixels.matches.views[drawn], pixels.matches.film[drawn]
+    first, second = (jax.tree.map(lambda c, k=k: c[views[:, k]], pixels.cameras) for k in (0, 1))
+    return Matched(views, (first, second), film)
 
 
 def approach_pixels(scene: Scene, config: RenderConfig, params: Any, drawn: Batch) -> Approach:

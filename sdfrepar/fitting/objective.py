@@ -6,7 +6,15 @@ import jax
 import jax.numpy as jnp
 
 from sdfrepar import losses
-from sdfrepar.fitting.batches import Approach, Batch, approach_pixels, draw_pixels, prefer_silhouettes
+from sdfrepar.fitting.batches import (
+    Approach,
+    Batch,
+    Matched,
+    approach_pixels,
+    draw_matches,
+    draw_pixels,
+    prefer_silhouettes,
+)
 from sdfrepar.fitting.config import FitConfig
 from sdfrepar.fitting.masks import least_values, sharpness
 from sdfrepar.fitting.pixels import Pixels
@@ -31,19 +39,20 @@ def choose_batch(
     *,
     key: jax.Array,
     share: Share = WHOLE,
-) -> tuple[Batch, Approach]:
+) -> tuple[Batch, Approach, Matched | None]:
     """The pixels of a share of the batch. All devices draw the same candidates, march some, and hear of the others."""
-    pixel_key, choice_key = jax.random.split(key)
+    pixel_key, choice_key, match_key = jax.random.split(key, 3)
+    matched = share.of(draw_matches(config, pixels, key=match_key))
     drawn = draw_pixels(config, pixels, progress, key=pixel_key)
     approach = share.gather(approach_pixels(scene, render_config, params, share.of(drawn)))
     if config.candidates == 1:
-        return share.of(drawn), share.of(approach)
+        return share.of(drawn), share.of(approach), matched
     kept, weight = prefer_silhouettes(config, approach.near, key=choice_key)
     kept, weight = share.of((kept, weight))
     batch, chosen = jax.tree.map(lambda leaf: leaf[kept], (drawn, approach))
     # The pixels that were not kept cost as much: each of the kept stands for its share of all.
     spent = jnp.full_like(chosen.start, config.candidates * jnp.mean(approach.queries))
-    return batch._replace(weight=weight), chosen._replace(queries=spent)
+    return batch._replace(weight=weight), chosen._replace(queries=spent), matched
 
 
 @in_float32
@@ -54,6 +63,7 @@ def objective_of_batch(
     params: Any,
     batch: Batch,
     approach: Approach,
+    matched: Matched | None,
     progress: jax.Array,
     *,
     key: jax.Array,
@@ -68,6 +78,7 @@ def objective_of_batch(
         params: parameters of the scene, and of the views where these are fitted.
         batch: the pixels of this share.
         approach: to them.
+        matched: points that two pictures share; None where there are none.
         progress: () share of the steps done.
         key: random key, the same for all shares.
         share: which one this is.
@@ -91,6 +102,9 @@ def objective_of_batch(
     if config.masks == "use":
         keys = share.of(jax.random.split(mask_key, config.pixels))
         terms |= _by_masks(scene, config, params, batch, camera, rendered, samples.status, progress, keys)
+    if matched is not None:
+        first, second = (seen_from(params, camera, matched.views[:, k]) for k, camera in enumerate(matched.cameras))
+        terms["matches"] = config.match_weight, losses.epipolar(first, second, matched.film)
     if config.smoothness_weight:
         fading = config.smoothness_weight * jnp.maximum(1.0 - progress / config.smoothness_fade, 0.0)
         way = share.of(_short_way(way_key, share.count * near.shape[0]))

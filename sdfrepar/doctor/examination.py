@@ -1,0 +1,150 @@
+"""All checks of a data set, one after the other."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sdfrepar import files
+from sdfrepar.datasets.check import require_sphere_in_view
+from sdfrepar.datasets.pictures import of_each
+from sdfrepar.doctor import placement
+from sdfrepar.doctor.features import Pair, features_of, pairs_of
+from sdfrepar.doctor.geometry import Consistency, consistency
+from sdfrepar.doctor.outlines import Outline, before_even_background, of_mask
+from sdfrepar.doctor.placement import Place
+from sdfrepar.doctor.sampling import neighbours
+from sdfrepar.doctor.silhouettes import coverage
+from sdfrepar.records import Views
+
+_PARTNERS = 4
+
+# Standard deviation of the pictures' mean sRGB values from which exposures are mentioned.
+_UNEVEN = 0.05
+
+# Poses that differ by less, relative to the distance from the object, are the same.
+_SAME = 1e-5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    about: str
+    sentence: str
+    is_fault: bool = False
+
+
+@dataclass(frozen=True)
+class Examination:
+    """All findings, in the order in which a fault explains the others."""
+
+    findings: tuple[Finding, ...]
+    geometry: Consistency
+
+    @property
+    def fault(self) -> Finding | None:
+        """The likely cause of what is wrong; None where nothing is."""
+        return next((finding for finding in self.findings if finding.is_fault), None)
+
+
+def examine(views: Views) -> Examination:
+    """Look at the pictures, cameras and masks of a data set; a minute at most on two cores.
+
+    Args:
+        views: all of them, in scene space; cameras may look anywhere.
+
+    Raises:
+        ValueError: a picture or a mask that cannot be read.
+    """
+    some = [int(i) for i in neighbours(views.cameras, views.names)]
+    pairs = [
+        Pair(some[pair.first], some[pair.second], pair.film)
+        for pair in pairs_of(of_each(lambda i: features_of(views.images[i]), some), _PARTNERS)
+    ]
+    outlines, brightness = zip(*of_each(lambda i: _of_picture(views, i), range(len(views))), strict=True)
+    geometry = consistency(placement.in_world(views.cameras, views.world_from_scene), pairs, views.names, outlines)
+    findings = [_of_geometry(geometry), _of_masks(views, some)]
+    if geometry.fault is None:
+        findings += _of_place(views, placement.place_of(views.cameras, pairs, outlines))
+    findings += [_of_views(views), *_of_poses(views), _of_exposure(np.array(brightness))]
+    return Examination(tuple(findings), geometry)
+
+
+def _of_picture(views: Views, index: int) -> tuple[Outline | None, float]:
+    """The object's outline in a picture, if it is known, and the picture's mean brightness, sRGB."""
+    picture = views.images[index]
+    outline = before_even_background(picture) if views.masks is None else of_mask(views.masks[index])
+    return outline, float(files.encode_srgb(picture).mean())
+
+
+def _of_geometry(geometry: Consistency) -> Finding:
+    about = "cameras and pictures"
+    if geometry.fault is not None:
+        return Finding(about, geometry.fault, is_fault=True)
+    known = [
+        f"{geometry.matches} matches in {geometry.pairs} pairs of pictures lie {geometry.error:.2f} pixels (median) "
+        "from their epipolar lines"
+        if geometry.pairs
+        else "the pictures share too little texture to be matched",
+        "too few whole outlines are known"
+        if np.isnan(geometry.outlines)
+        else f"outlines are {geometry.outlines:.2f} pixels (median) from touching the same planes",
+    ]
+    return Finding(about, "; ".join(known))
+
+
+def _of_masks(views: Views, some: list[int]) -> Finding:
+    if views.masks is None:
+        return Finding("masks", "there are none")
+    found = coverage(views.masks, some)
+    if found.is_inverted:
+        sentence = (
+            f"the masks seem to be inverted: they cover {found.at_borders:.0%} of the borders and "
+            f"{found.in_the_middle:.0%} of the middle of the pictures; use --data.inverted_masks"
+        )
+        return Finding("masks", sentence, is_fault=True)
+    return Finding("masks", f"they cover {found.everywhere:.0%} of the pictures, {found.at_borders:.0%} of borders")
+
+
+def _of_place(views: Views, place: Place | None) -> list[Finding]:
+    if place is None:
+        return []
+    fault, advice = (say(views.world_from_scene) for say in (place.fault, place.advice))
+    sentence = fault or advice
+    return [] if sentence is None else [Finding("place of the object", sentence, is_fault=fault is not None)]
+
+
+def _of_views(views: Views) -> Finding:
+    """Where the cameras stand, and whether they see the sphere."""
+    try:
+        require_sphere_in_view(views)
+    except ValueError as error:
+        return Finding("unit sphere", str(error), is_fault=True)
+    distance = np.linalg.norm(np.asarray(views.cameras.position, float), axis=1)
+    return Finding(
+        "unit sphere",
+        f"it is in view of all cameras, which stand {distance.min():.2f} to {distance.max():.2f} radii from its centre",
+    )
+
+
+def _of_poses(views: Views) -> list[Finding]:
+    """Poses that occur twice."""
+    position, rotation = (np.asarray(leaf, float) for leaf in (views.cameras.position, views.cameras.rotation))
+    poses = np.concatenate([position / np.linalg.norm(position, axis=1).mean(), rotation.reshape(-1, 9)], axis=1)
+    gaps = np.abs(poses[:, None] - poses[None]).max(axis=-1) + np.eye(len(poses))
+    first, second = np.unravel_index(int(np.argmin(gaps)), gaps.shape)
+    if gaps[first, second] > _SAME:
+        return []
+    doubled = int(np.sum(gaps.min(axis=1) <= _SAME))
+    sentence = (
+        f"{doubled} of {len(poses)} views share their pose with another, {views.names[first]} with "
+        f"{views.names[second]} to begin with; expected a camera for each picture"
+    )
+    return [Finding("poses", sentence, is_fault=doubled > len(poses) // 4)]
+
+
+def _of_exposure(means: np.ndarray) -> Finding:
+    """Of the pictures' mean brightnesses (N,), sRGB."""
+    sentence = f"mean brightness is {means.mean():.2f} (sRGB), from {means.min():.2f} to {means.max():.2f}"
+    uneven = means.std() > _UNEVEN
+    return Finding("exposure", sentence + ("; if exposures differ, --fit.exposure helps" if uneven else ""))
