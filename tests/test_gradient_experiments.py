@@ -117,6 +117,7 @@ def test_marble_is_an_albedo_of_two_colours():
     assert np.quantile(colours[:, 0], 0.1) < 0.2 and np.quantile(colours[:, 0], 0.9) > 0.8
 
 
+@pytest.mark.slow
 def test_images_leave_a_figure_and_its_numbers(tmp_path):
     config = ImagesConfig(resolution=8, methods=("interior",), repetitions=2, render=RENDER, reference=REFERENCE)
     metrics = gradient_images.compare(config, tmp_path)

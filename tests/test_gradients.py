@@ -146,6 +146,7 @@ def test_relaxed_is_finite_where_no_ray_grazes():
     assert abs(report.sum_bias) < 0.1
 
 
+@pytest.mark.slow
 def test_interior_sees_nothing_of_a_white_sphere():
     """The biased method is biased: where radiance is constant, the whole gradient is at the silhouette."""
     report = closed_form(SPHERE, rendering("interior", side=2), repetitions=2)

@@ -56,6 +56,7 @@ def test_channels_agree_with_the_exact_torus():
     assert np.all(np.abs(np.asarray(image.depth)[opacity == 1] - distance_to_object) < 0.78)
 
 
+@pytest.mark.slow
 def test_a_tent_pixel_is_a_blurred_box_pixel():
     """Two ways to the same picture: tent samples, and box pixels of a finer grid put through the tent's weights."""
     many = replace(CONFIG, film=FilmConfig(samples_per_side=8))

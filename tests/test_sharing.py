@@ -52,6 +52,7 @@ def test_eight_devices_do_what_one_does(alone, tmp_path):
     assert several["reductions"] == 1
 
 
+@pytest.mark.slow
 def test_parts_do_what_the_whole_does(alone, tmp_path):
     """Two devices, each doing its share in four parts, one after the other."""
     out = tmp_path / "parts.npz"

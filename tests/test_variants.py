@@ -44,6 +44,7 @@ def data(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_idr_with_masks_learns_from_them(data, tmp_path):
     config = baselines.idr(replace(TINY, fit=replace(TINY.fit, masks="use")))
     metrics = reconstruct.reconstruct(config, data, tmp_path)
