@@ -18,7 +18,7 @@ _BESIDE = 0.1
 _NEAR = 0.3
 
 
-def photometric(rendered: jax.Array, target: jax.Array, weight: jax.Array, outliers: float | None = None) -> jax.Array:
+def photometric(rendered: jax.Array, target: jax.Array, weight: jax.Array) -> jax.Array:
     """Weighted mean absolute difference of pixels, on a scale that is near sRGB, on which [B22 §3.5] compares pictures.
 
     The scale is linear in what is rendered, with the slope that sRGB has beside the target. sRGB itself is concave: of
@@ -29,13 +29,9 @@ def photometric(rendered: jax.Array, target: jax.Array, weight: jax.Array, outli
         rendered: (P, 3) linear.
         target: (P, 3) linear.
         weight: (P,) 1 on average.
-        outliers: differences above this, on that scale, count ever less (s log(1 + |d| / s)); None for none.
     """
     slope = (srgb_from_linear(target + _BESIDE) - srgb_from_linear(target)) / _BESIDE
-    difference = slope * jnp.abs(rendered - target)
-    if outliers is not None:
-        difference = outliers * jnp.log1p(difference / outliers)
-    return jnp.mean(weight[:, None] * difference)
+    return jnp.mean(weight[:, None] * slope * jnp.abs(rendered - target))
 
 
 def eikonal(distance: Distance, params: Any, points: jax.Array) -> jax.Array:

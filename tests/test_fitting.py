@@ -139,5 +139,3 @@ def test_preferred_pixels_keep_the_mean():
 def test_config_refuses_what_cannot_work():
     with pytest.raises(ValueError, match=r"fit\.pixels is 0"):
         FitConfig(pixels=0)
-    with pytest.raises(ValueError, match=r"fit\.outliers is 0\.0; it is a difference of colours"):
-        FitConfig(outliers=0.0)

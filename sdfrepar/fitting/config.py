@@ -55,9 +55,6 @@ class FitConfig:
     pose_turning: float = 0.4
     """Share of the steps before the cameras turn about the scene and move along their views. Rolling and shifts across
     the view come before; the rest would be driven anywhere by a shape that is not there yet."""
-    outliers: float | None = None
-    """Differences of colour (sRGB) above this count ever less: for things that move with the camera, such as shadows,
-    or through the scene. None lets each count."""
     match_weight: float = 0.0
     """Weight of the distances, pixels, of points that pictures share from their epipolar lines, by which cameras are
     refined too. Colours alone are misled by shadows and highlights that move with the camera."""
@@ -78,7 +75,5 @@ class FitConfig:
                 f"fit.pose_warm_up is {self.pose_warm_up} and fit.pose_turning {self.pose_turning}; they are shares of "
                 "the steps, in [0, 1)."
             )
-        if self.outliers is not None and not self.outliers > 0:
-            raise ValueError(f"fit.outliers is {self.outliers}; it is a difference of colours, above 0, or none.")
         if not 0 <= self.silhouettes < 1:
             raise ValueError(f"fit.silhouettes is {self.silhouettes}; it is a share of the pixels, in [0, 1).")

@@ -93,7 +93,7 @@ def objective_of_batch(
     rendered = exposed(params, rendered, batch.view)
     near = _some(config, samples.point, share)
     terms: Terms = {
-        "photometric": (1.0, losses.photometric(rendered, batch.colour, batch.weight, config.outliers)),
+        "photometric": (1.0, losses.photometric(rendered, batch.colour, batch.weight)),
         "eikonal": (
             config.eikonal_weight,
             losses.eikonal(scene.distance, params, eikonal_points(config, near, key=point_key, share=share)),
