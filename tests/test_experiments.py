@@ -72,8 +72,8 @@ def test_a_run_leaves_everything(run):
     steps = [line["step"] for line in files.read_json_lines(workdir / "metrics.jsonl")]
     assert steps == [2, 4]
     assert files.read_json(workdir / "config.json")["fit"]["pixels"] == 16
-    assert len(list((workdir / "images").glob("view_*.png"))) == 2
-    assert files.read_image(workdir / "images" / "view_00.png").shape[:2] == (16, 5 * 16 + 4 * 2)
+    assert len(list((workdir / "images").glob("test_*.png"))) == 2
+    assert files.read_image(workdir / "images" / "test_000.png").shape[:2] == (16, 5 * 16 + 4 * 2)
     mesh = trimesh.load(workdir / "mesh.ply")
     assert mesh.is_watertight and mesh.volume > 0
     assert mesh.visual.vertex_colors.shape[0] == len(mesh.vertices)
