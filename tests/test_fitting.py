@@ -61,6 +61,39 @@ def test_targets_are_tent_pixels(views):
     np.testing.assert_allclose(pixels.colour[0][1], expected, atol=1e-6)
 
 
+class InBytes:
+    """Pictures whose files have 8 bits."""
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, images: np.ndarray):
+        self._images = images
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return self._images[index]
+
+
+def test_pixels_are_kept_in_the_bits_of_their_files(views):
+    masks = np.asarray(views.images[..., 0] > 0.3, np.float32)
+    exact = fitting.gather_pixels(replace(views, masks=masks), 3)
+    coded = fitting.gather_pixels(replace(views, images=InBytes(views.images), masks=InBytes(masks)), 3)
+    assert {stack.dtype for stack in (*coded.colour, *coded.mask)} == {np.dtype(np.uint8)}
+    assert sum(leaf.nbytes for leaf in jax.tree.leaves((coded.colour, coded.mask))) == fitting.bytes_of_pixels(
+        replace(views, images=InBytes(views.images), masks=InBytes(masks)), 3
+    )
+    places = [np.array(numbers) for numbers in ([0, 1, 2, 2], [1, 0, 1, 0], [30, 3, 7, 0], [2, 19, 9, 5])]
+    on_device = [jax.tree.map(jnp.asarray, pixels) for pixels in (exact, coded)]
+    (colour, mask), (found, share) = (pixels.at(*places) for pixels in on_device)
+    assert np.abs(imaging.srgb_from_linear(colour) - imaging.srgb_from_linear(found)).max() < 0.51 / 255
+    assert np.abs(mask - share).max() < 0.51 / 255
+    for column, level in enumerate(places[0]):
+        view, row, place = (numbers[column] for numbers in places[1:])
+        np.testing.assert_allclose(colour[column], exact.colour[level][view, row, place], atol=1e-6)
+
+
 def sphere_fit(config: FitConfig):
     """A white sphere on black whose radius and nothing else is fitted; the pictures show radius 0.6."""
     sphere = scenes.SphereImage(side=16)
