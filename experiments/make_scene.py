@@ -14,7 +14,6 @@ read with --data.holdout=test.txt. Beside the pictures, for evaluation alone:
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -28,6 +27,7 @@ from experiments.synthetic import meshes, paint, photography, scenes
 from experiments.synthetic.scenes import SceneName
 from experiments.synthetic.surfaces import Surface
 from sdfrepar import datasets, files
+from sdfrepar.datasets.pictures import of_each
 from sdfrepar.records import Camera
 
 FormatName = Literal["nerf", "transforms", "neus", "idr", "colmap", "mvsnet", "middlebury"]
@@ -36,7 +36,6 @@ MESH_RADIUS = 0.9
 """Scene units that a mesh reaches out to."""
 TEST_TURN = 0.35
 """How far along the spiral of cameras the test views are shifted, in cameras."""
-_THREADS = 2
 
 
 @dataclass(frozen=True)
@@ -145,9 +144,7 @@ def _picture(config: MakeConfig, surface: Surface, camera: Camera) -> np.ndarray
 
 def _of_each(function: Callable[[Camera], Any], rig: Camera) -> list[Any]:
     """A function of each camera of a rig, a few at a time."""
-    with ThreadPoolExecutor(_THREADS) as pool:
-        one_by_one = [jax.tree.map(lambda leaf, i=i: leaf[i], rig) for i in range(len(rig.position))]
-        return list(pool.map(function, one_by_one))
+    return of_each(function, [jax.tree.map(lambda leaf, i=i: leaf[i], rig) for i in range(len(rig.position))])
 
 
 if __name__ == "__main__":

@@ -37,7 +37,12 @@ def sphere_of_cameras(cameras: Camera, centre: Sequence[float] | None = None) ->
         ValueError: the lines of sight are parallel, or the cameras look away from the centre.
     """
     middle = np.stack(_lines_of_sight(cameras)) if centre is None else None
-    point = np.asarray(centre, np.float64) if middle is None else _closest_point(*middle)
+    point = np.asarray(centre, np.float64) if middle is None else closest_point(*middle)
+    if point is None:
+        raise ValueError(
+            f"The {len(cameras.position)} cameras look in one direction, which says nothing about where the object is; "
+            "expected views from around it, so set --data.centre and --data.radius."
+        )
     depth = np.einsum("ni,ni->n", np.asarray(cameras.rotation)[:, :, 2], point - np.asarray(cameras.position))
     height, width = cameras.resolution
     half_diagonal = 0.5 * np.linalg.norm(np.array([width, height]) / np.asarray(cameras.focal), axis=1)
@@ -115,16 +120,40 @@ def in_frame(views: Views, similarity: np.ndarray) -> Views:
         views: in any frame; `world_from_scene` leads from it to the world.
         similarity: (4, 4) from the other frame to that of `views`: rotation times scale, and translation.
     """
+    rounded = jax.tree.map(lambda leaf: leaf.astype(np.float32), cameras_in_frame(views.cameras, similarity))
+    return dataclasses.replace(views, cameras=rounded, world_from_scene=views.world_from_scene @ similarity)
+
+
+def cameras_in_frame(cameras: Camera, similarity: np.ndarray) -> Camera:
+    """The same cameras (leading axis N) in another frame, float64.
+
+    Args:
+        cameras: in any frame.
+        similarity: (4, 4) from the other frame to theirs.
+    """
     scale = np.cbrt(np.linalg.det(similarity[:3, :3]))
     turn = similarity[:3, :3] / scale
-    cameras = dataclasses.replace(
-        views.cameras,
-        focal=np.asarray(views.cameras.focal, np.float32),
-        principal=np.asarray(views.cameras.principal, np.float32),
-        rotation=(turn.T @ np.asarray(views.cameras.rotation)).astype(np.float32),
-        position=((np.asarray(views.cameras.position) - similarity[:3, 3]) @ turn / scale).astype(np.float32),
+    cameras = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), cameras)
+    return dataclasses.replace(
+        cameras,
+        rotation=turn.T @ cameras.rotation,
+        position=(cameras.position - similarity[:3, 3]) @ turn / scale,
     )
-    return dataclasses.replace(views, cameras=cameras, world_from_scene=views.world_from_scene @ similarity)
+
+
+def closest_point(origins: np.ndarray, directions: np.ndarray) -> np.ndarray | None:
+    """The point (3,) with the least sum of squared distances to lines (N, 3); None where they are parallel.
+
+    Args:
+        origins: (N, 3), a point of each.
+        directions: (N, 3), unit.
+    """
+    across = np.eye(3) - directions[:, :, None] * directions[:, None, :]
+    normal = across.sum(axis=0)
+    # Its smallest eigenvalue is the sum of squared sines to the common direction: zero for parallel lines.
+    if np.linalg.eigvalsh(normal)[0] < 1e-6 * len(origins):
+        return None
+    return np.linalg.solve(normal, np.einsum("nij,nj->i", across, origins))
 
 
 def _unruled(x: np.ndarray, rig: Sequence[Camera], solid: Sequence[np.ndarray]) -> np.ndarray:
@@ -152,19 +181,6 @@ def _lines_of_sight(cameras: Camera) -> tuple[np.ndarray, np.ndarray]:
     in_camera = np.concatenate([on_plane, np.ones((len(on_plane), 1))], axis=1)
     directions = np.einsum("nij,nj->ni", np.asarray(cameras.rotation), in_camera)
     return np.asarray(cameras.position), directions / np.linalg.norm(directions, axis=1, keepdims=True)
-
-
-def _closest_point(origins: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """The point (3,) with the least sum of squared distances to the lines (N, 3)."""
-    across = np.eye(3) - directions[:, :, None] * directions[:, None, :]
-    normal = across.sum(axis=0)
-    # Its smallest eigenvalue is the sum of squared sines to the common direction: zero for parallel lines.
-    if np.linalg.eigvalsh(normal)[0] < 1e-6 * len(origins):
-        raise ValueError(
-            f"The {len(origins)} cameras look in one direction, which says nothing about where the object is; expected "
-            "views from around it, so set --data.centre and --data.radius."
-        )
-    return np.linalg.solve(normal, np.einsum("nij,nj->i", across, origins))
 
 
 def _point(point: np.ndarray) -> str:

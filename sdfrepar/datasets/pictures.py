@@ -3,6 +3,7 @@
 A set of a thousand photographs so takes no more memory than those that are at work.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -30,21 +31,17 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """N pictures of one size: item i is decoded now, (H, W, 3) float32, linear; an array of indices gives fewer."""
+class _Decoded(ABC):
+    """N arrays of one shape: item i is decoded now, from its file; an array of indices gives fewer."""
 
     sources: tuple[Source, ...]
-    backdrop: float
-    """Linear grey in [0, 1] under transparent pixels."""
-    dtype: np.dtype
-    """What holds the pixels of the files without loss, uint8 or uint16: whoever keeps many keeps them so."""
 
     def __len__(self) -> int:
-        """The number of pictures."""
+        """N."""
         return len(self.sources)
 
-    def __getitem__(self, index: int | np.ndarray) -> "np.ndarray | Pictures":
-        """A picture, or the pictures at an array of indices.
+    def __getitem__(self, index: int | np.ndarray) -> Any:
+        """One array, or those at an array of indices.
 
         Raises:
             FileNotFoundError, ValueError: a file that has gone or cannot be read.
@@ -52,14 +49,33 @@ class Pictures:
         if isinstance(index, np.ndarray):
             return replace(self, sources=tuple(self.sources[i] for i in index))
         source = self.sources[index]
-        return _developed(composite(files.read_image(source.path), self.backdrop), source)
+        picture = self._values(files.read_image(source.path))
+        if source.straight is not None:
+            picture = resampled(picture, source.straight.source)
+        return area_average(picture, source.downscale).astype(np.float32)
+
+    @abstractmethod
+    def _values(self, stored: np.ndarray) -> np.ndarray:
+        """What a stored picture (H, W, 3 or 4) says: (H, W, C)."""
 
 
 @dataclass(frozen=True)
-class Masks:
-    """N masks of one size: item i is decoded now, (H, W) float32, share of the pixel that the object covers."""
+class Pictures(_Decoded):
+    """N pictures of one size: (H, W, 3) float32, linear."""
 
-    sources: tuple[Source, ...]
+    backdrop: float
+    """Linear grey in [0, 1] under transparent pixels."""
+    dtype: np.dtype
+    """What holds the pixels of the files without loss, uint8 or uint16: whoever keeps many keeps them so."""
+
+    def _values(self, stored: np.ndarray) -> np.ndarray:
+        return composite(stored, self.backdrop)
+
+
+@dataclass(frozen=True)
+class Masks(_Decoded):
+    """N masks of one size: (H, W) float32, share of the pixel that the object covers."""
+
     inverted: bool
     """Whether the files are black on the object."""
     of_alpha: bool
@@ -70,22 +86,14 @@ class Masks:
         """A byte tells shares of a pixel well enough."""
         return np.dtype(np.uint8)
 
-    def __len__(self) -> int:
-        """The number of masks."""
-        return len(self.sources)
+    def __getitem__(self, index: int | np.ndarray) -> Any:
+        """A mask, or the masks at an array of indices, see `Pictures`."""
+        found = super().__getitem__(index)
+        return found if isinstance(index, np.ndarray) else found[..., 0]
 
-    def __getitem__(self, index: int | np.ndarray) -> "np.ndarray | Masks":
-        """A mask, or the masks at an array of indices.
-
-        Raises:
-            FileNotFoundError, ValueError: a file that has gone or cannot be read.
-        """
-        if isinstance(index, np.ndarray):
-            return replace(self, sources=tuple(self.sources[i] for i in index))
-        source = self.sources[index]
-        stored = files.read_image(source.path)
+    def _values(self, stored: np.ndarray) -> np.ndarray:
         coverage = stored[..., 3:] if self.of_alpha else stored[..., :3].mean(axis=-1, keepdims=True)
-        return _developed(1.0 - coverage if self.inverted else coverage, source)[..., 0]
+        return 1.0 - coverage if self.inverted else coverage
 
     def say_something(self) -> bool:
         """Whether some pixel is not covered: formats that demand masks say by white ones that there are none."""
@@ -143,10 +151,3 @@ def area_average(picture: np.ndarray, factor: int) -> np.ndarray:
     height, width = picture.shape[0] // factor, picture.shape[1] // factor
     whole = picture[: height * factor, : width * factor]
     return whole.reshape(height, factor, width, factor, -1).mean(axis=(1, 3))
-
-
-def _developed(picture: np.ndarray, source: Source) -> np.ndarray:
-    """(H, W, C) without the lens's distortion, downscaled."""
-    if source.straight is not None:
-        picture = resampled(picture, source.straight.source)
-    return area_average(picture, source.downscale).astype(np.float32)

@@ -44,7 +44,7 @@ def points(cameras: Camera, pairs: Sequence[Pair]) -> tuple[np.ndarray, np.ndarr
     middles, sound = [], []
     for pair in pairs:
         (o1, d1), (o2, d2) = (
-            _rays(cameras, view, film) for view, film in zip((pair.first, pair.second), pair.film, strict=True)
+            rays(cameras, view, film) for view, film in zip((pair.first, pair.second), pair.film, strict=True)
         )
         between, cosine = o2 - o1, np.sum(d1 * d2, axis=1)
         square = np.maximum(1.0 - cosine**2, 1e-12)
@@ -55,8 +55,8 @@ def points(cameras: Camera, pairs: Sequence[Pair]) -> tuple[np.ndarray, np.ndarr
     return np.concatenate(middles), np.concatenate(sound)
 
 
-def _rays(cameras: Camera, view: int, film: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Origin (3,) and unit directions (M, 3) of the rays through film positions."""
+def rays(cameras: Camera, view: int, film: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Origin (3,) and unit directions (M, 3) of a view's rays through film positions (M, 2), pixels."""
     ahead = np.concatenate([film, np.ones((len(film), 1))], axis=1) @ _film(cameras, view).T
     directions = ahead @ _rotation(cameras, view).T
     return _position(cameras, view), directions / np.linalg.norm(directions, axis=1, keepdims=True)

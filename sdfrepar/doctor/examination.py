@@ -6,9 +6,10 @@ import numpy as np
 
 from sdfrepar import files
 from sdfrepar.datasets.check import require_sphere_in_view
+from sdfrepar.datasets.normalisation import cameras_in_frame
 from sdfrepar.datasets.pictures import of_each
 from sdfrepar.doctor import placement
-from sdfrepar.doctor.features import Pair, features_of, pairs_of
+from sdfrepar.doctor.features import Features, Pair, features_of, pairs_of
 from sdfrepar.doctor.geometry import Consistency, consistency
 from sdfrepar.doctor.outlines import Outline, before_even_background, of_mask
 from sdfrepar.doctor.placement import Place
@@ -57,12 +58,16 @@ def examine(views: Views) -> Examination:
         ValueError: a picture or a mask that cannot be read.
     """
     some = [int(i) for i in neighbours(views.cameras, views.names)]
+    # Every picture is decoded once: it may be large, and there may be many.
+    seen = of_each(lambda i: _of_picture(views, i, i in some), range(len(views)))
+    outlines, brightness, features = zip(*seen, strict=True)
     pairs = [
         Pair(some[pair.first], some[pair.second], pair.film)
-        for pair in pairs_of(of_each(lambda i: features_of(views.images[i]), some), _PARTNERS)
+        for pair in pairs_of([features[i] for i in some], _PARTNERS)
     ]
-    outlines, brightness = zip(*of_each(lambda i: _of_picture(views, i), range(len(views))), strict=True)
-    geometry = consistency(placement.in_world(views.cameras, views.world_from_scene), pairs, views.names, outlines)
+    geometry = consistency(
+        cameras_in_frame(views.cameras, np.linalg.inv(views.world_from_scene)), pairs, views.names, outlines
+    )
     findings = [_of_geometry(geometry), _of_masks(views, some)]
     if geometry.fault is None:
         findings += _of_place(views, placement.place_of(views.cameras, pairs, outlines))
@@ -70,11 +75,11 @@ def examine(views: Views) -> Examination:
     return Examination(tuple(findings), geometry)
 
 
-def _of_picture(views: Views, index: int) -> tuple[Outline | None, float]:
-    """The object's outline in a picture, if it is known, and the picture's mean brightness, sRGB."""
+def _of_picture(views: Views, index: int, is_matched: bool) -> tuple[Outline | None, float, Features | None]:
+    """The object's outline in a picture, if known, its mean brightness, sRGB, and its features, if wanted."""
     picture = views.images[index]
     outline = before_even_background(picture) if views.masks is None else of_mask(views.masks[index])
-    return outline, float(files.encode_srgb(picture).mean())
+    return outline, float(files.encode_srgb(picture).mean()), features_of(picture) if is_matched else None
 
 
 def _of_geometry(geometry: Consistency) -> Finding:

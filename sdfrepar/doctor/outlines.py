@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sdfrepar import files
+from sdfrepar.doctor import epipolar
 from sdfrepar.records import Camera
 
 # Of all pairs of views, so many are looked at.
@@ -74,7 +75,9 @@ def error(cameras: Camera, outlines: Sequence[Outline | None]) -> tuple[float, i
     usable = [i for i, outline in enumerate(outlines) if outline is not None and outline.is_whole]
     pairs = [(i, j) for place, i in enumerate(usable) for j in usable[place + 1 :]]
     pairs = [pairs[k] for k in np.unique(np.linspace(0, len(pairs) - 1, min(len(pairs), _MOST_PAIRS)).astype(int))]
-    rays = {i: _directions(cameras, i, outline.film) for i, outline in enumerate(outlines) if outline and i in usable}
+    rays = {
+        i: epipolar.rays(cameras, i, outline.film)[1] for i, outline in enumerate(outlines) if outline and i in usable
+    }
     off = [found for i, j in pairs if (found := _mismatch(cameras, i, j, rays)) is not None]
     return (float(np.median(off)) if off else float("nan")), len(off)
 
@@ -103,12 +106,3 @@ def _mismatch(cameras: Camera, i: int, j: int, rays: dict[int, np.ndarray]) -> n
     turn = np.abs(planes[0] - planes[1])
     turn = np.minimum(turn, 2.0 * np.pi - turn)
     return np.concatenate([turn * way for way in reach])
-
-
-def _directions(cameras: Camera, view: int, film: np.ndarray) -> np.ndarray:
-    """Unit directions (P, 3) of the rays through film positions."""
-    focal, principal, rotation = (
-        np.asarray(leaf, float)[view] for leaf in (cameras.focal, cameras.principal, cameras.rotation)
-    )
-    ahead = np.concatenate([(film - principal) / focal, np.ones((len(film), 1))], axis=1)
-    return (ahead / np.linalg.norm(ahead, axis=1, keepdims=True)) @ rotation.T

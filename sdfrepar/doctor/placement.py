@@ -1,10 +1,11 @@
 """Where the object is and how large, by what the pictures show of it, and whether that fits the unit sphere."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
+from sdfrepar.datasets.normalisation import closest_point
 from sdfrepar.doctor import epipolar
 from sdfrepar.doctor.features import Pair
 from sdfrepar.doctor.outlines import Outline
@@ -72,30 +73,16 @@ def place_of(cameras: Camera, pairs: Sequence[Pair], found: Sequence[Outline | N
     return _of_outlines(cameras, found) or _of_points(cameras, pairs)
 
 
-def in_world(cameras: Camera, world_from_scene: np.ndarray) -> Camera:
-    """Cameras of scene space in the world frame of their files, float64."""
-    linear = world_from_scene[:3, :3]
-    turn = linear / np.cbrt(np.linalg.det(linear))
-    return replace(
-        cameras,
-        rotation=turn @ np.asarray(cameras.rotation, float),  # pyright: ignore[reportArgumentType]
-        position=np.asarray(cameras.position, float) @ linear.T + world_from_scene[:3, 3],  # pyright: ignore
-    )
-
-
 def _of_outlines(cameras: Camera, found: Sequence[Outline | None]) -> Place | None:
     whole = {i: outline.film for i, outline in enumerate(found) if outline is not None and outline.is_whole}
     if len(whole) < _FEW_OUTLINES:
         return None
     views = list(whole)
-    focal, principal, rotation, origins = (
-        np.asarray(leaf, float)[views]
-        for leaf in (cameras.focal, cameras.principal, cameras.rotation, cameras.position)
-    )
+    focal, rotation = (np.asarray(leaf, float)[views] for leaf in (cameras.focal, cameras.rotation))
     middles = np.stack([0.5 * (film.min(axis=0) + film.max(axis=0)) for film in whole.values()])
-    ahead = np.concatenate([(middles - principal) / focal, np.ones((len(views), 1))], axis=1)
-    directions = np.einsum("nij,nj->ni", rotation, ahead)
-    centre = _nearest_to_lines(origins, directions / np.linalg.norm(directions, axis=1, keepdims=True))
+    lines = [epipolar.rays(cameras, view, middle[None]) for view, middle in zip(views, middles, strict=True)]
+    origins = np.stack([origin for origin, _ in lines])
+    centre = closest_point(origins, np.concatenate([direction for _, direction in lines]))
     if centre is None:
         return None
     depth = np.abs(np.einsum("ni,ni->n", rotation[:, :, 2], centre - origins))
@@ -117,15 +104,6 @@ def _of_points(cameras: Camera, pairs: Sequence[Pair]) -> Place | None:
     # Half of them are in it: the others may be on what is around the object.
     radius = float(np.median(np.linalg.norm(points - centre, axis=1)))
     return Place(centre, radius, is_exact=False)
-
-
-def _nearest_to_lines(origins: np.ndarray, directions: np.ndarray) -> np.ndarray | None:
-    """The point (3,) with the least sum of squared distances to lines (N, 3); None where they are parallel."""
-    across = np.eye(3) - directions[:, :, None] * directions[:, None, :]
-    normal = across.sum(axis=0)
-    if np.linalg.eigvalsh(normal)[0] < 1e-6 * len(origins):
-        return None
-    return np.linalg.solve(normal, np.einsum("nij,nj->i", across, origins))
 
 
 def _point(point: np.ndarray) -> str:

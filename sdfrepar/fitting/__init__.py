@@ -21,7 +21,7 @@ from sdfrepar.fitting.batches import (
 )
 from sdfrepar.fitting.config import FitConfig
 from sdfrepar.fitting.objective import choose_batch, eikonal_points, objective_of_batch
-from sdfrepar.fitting.pixels import Pixels, bytes_of_pixels, count_levels, gather_pixels
+from sdfrepar.fitting.pixels import Pixels, bytes_of_pixels, gather_pixels
 from sdfrepar.fitting.step import (
     FitState,
     first_state,
@@ -43,7 +43,6 @@ __all__ = [
     "approach_pixels",
     "bytes_of_pixels",
     "choose_batch",
-    "count_levels",
     "count_of_views",
     "draw_matches",
     "draw_pixels",

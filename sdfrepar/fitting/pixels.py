@@ -41,11 +41,6 @@ class Pixels:
         return colour, None if self.mask is None else _values(_looked_up(self.mask, *places), _as_it_is)
 
 
-def count_levels(resolution: tuple[int, int], most: int) -> int:
-    """Levels of the pyramid of pictures of this (height, width): no level is smaller than 8 pixels a side."""
-    return max(1, min(most, (min(resolution) // 8).bit_length()))
-
-
 def bytes_of_pixels(views: Views, levels: int) -> int:
     """What `gather_pixels` will keep."""
     places = len(views) * sum(rows * columns for rows, columns in _shapes(views, levels))
@@ -60,7 +55,7 @@ def gather_pixels(views: Views, levels: int, *, done: Callable[[int], None] = la
 
     Args:
         views: N pictures (H, W).
-        levels: levels at most, see `count_levels`; level l has pixels of width 2^l.
+        levels: levels at most; level l has pixels of width 2^l. Fewer where a picture would shrink below 8 pixels.
         done: called with the number of pictures that have been read, now and then.
     """
     shapes = _shapes(views, levels)
@@ -91,7 +86,8 @@ def gather_pixels(views: Views, levels: int, *, done: Callable[[int], None] = la
 
 def _shapes(views: Views, levels: int) -> list[tuple[int, int]]:
     height, width = views.cameras.resolution
-    return [(height >> level, width >> level) for level in range(count_levels((height, width), levels))]
+    count = max(1, min(levels, (min(height, width) // 8).bit_length()))
+    return [(height >> level, width >> level) for level in range(count)]
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
