@@ -171,13 +171,27 @@ def from_mesh(vertices: np.ndarray, faces: np.ndarray, resolution: int) -> Param
         ImportError: libigl is missing.
         ValueError: the mesh is not closed, is inside out, or leaves the unit sphere; or the resolution is below 2.
     """
-    igl = _igl("from_mesh")
+    values = mesh_distances(vertices, faces, _nodes(resolution))
+    return from_samples(values.reshape((resolution,) * 3))
+
+
+def mesh_distances(vertices: np.ndarray, faces: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """The signed distances (N,) of points (N, 3) from a closed mesh, scene units, negative inside.
+
+    Args:
+        vertices: (V, 3) scene units, within the unit sphere.
+        faces: (F, 3) indices of vertices, counter-clockwise when seen from outside.
+        points: (N, 3) scene units.
+
+    Raises:
+        ImportError: libigl is missing.
+        ValueError: the mesh is not closed, is inside out, or leaves the unit sphere.
+    """
+    igl = _igl("mesh_distances")
     vertices, faces = np.asarray(vertices, np.float64), np.asarray(faces, np.int64)
     _check_mesh(vertices, faces)
-    nodes = _nodes(resolution)
     sign = igl.SignedDistanceType.SIGNED_DISTANCE_TYPE_FAST_WINDING_NUMBER
-    values = igl.signed_distance(nodes, vertices, faces, sign)[0]
-    return from_samples(values.reshape((resolution,) * 3))
+    return igl.signed_distance(np.asarray(points, np.float64), vertices, faces, sign)[0]
 
 
 def inside_mesh(vertices: np.ndarray, faces: np.ndarray, resolution: int) -> np.ndarray:

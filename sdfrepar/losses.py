@@ -40,6 +40,11 @@ def eikonal(distance: Distance, params: Any, points: jax.Array) -> jax.Array:
     return jnp.mean((lengths - 1.0) ** 2)
 
 
+def clamped(found: jax.Array, true: jax.Array, clamp: float) -> jax.Array:
+    """Mean absolute difference of distances (...), scene units, all of them cut off at ±clamp [P19 eq. 4]."""
+    return jnp.mean(jnp.abs(jnp.clip(found, -clamp, clamp) - jnp.clip(true, -clamp, clamp)))
+
+
 def mask(least: jax.Array, covered: jax.Array, sharpness: jax.Array, weight: jax.Array) -> jax.Array:
     """Weighted mean cross entropy between masks and the logistic silhouettes σ(-α min f) [I20 eq. 7].
 

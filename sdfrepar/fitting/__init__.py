@@ -19,6 +19,7 @@ from sdfrepar.fitting.batches import (
     draw_pixels,
     prefer_silhouettes,
 )
+from sdfrepar.fitting.codes import CodesConfig, first_codes_state, initial_codes, make_codes_step, of_shape
 from sdfrepar.fitting.config import FitConfig
 from sdfrepar.fitting.objective import choose_batch, eikonal_points, objective_of_batch
 from sdfrepar.fitting.pixels import Pixels, bytes_of_pixels, gather_pixels
@@ -36,6 +37,7 @@ from sdfrepar.fitting.views import count_of_views, exposed, of_views, seen_from
 __all__ = [
     "Approach",
     "Batch",
+    "CodesConfig",
     "FitConfig",
     "FitState",
     "Matched",
@@ -48,11 +50,15 @@ __all__ = [
     "draw_pixels",
     "eikonal_points",
     "exposed",
+    "first_codes_state",
     "first_state",
     "gather_pixels",
+    "initial_codes",
+    "make_codes_step",
     "make_optimiser",
     "make_step",
     "objective_of_batch",
+    "of_shape",
     "of_views",
     "on_all_devices",
     "prefer_silhouettes",

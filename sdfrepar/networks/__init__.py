@@ -6,22 +6,28 @@ features     grids of features at several resolutions, dense or hashed
 surface      the SDF and radiance networks of [I20] and [B22]
 background   radiance around the scene
 voxels       the SDF as a pyramid of spline grids
+decoder      the SDF of a family of shapes, by a code [P19]
 scene        all of them as a `rendering.Scene`
 
 The only modules that know Flax's layers. Nothing of the pipeline imports them: a network enters as a `rendering.Scene`.
 """
 
 from sdfrepar.networks.config import BackgroundConfig, FeatureConfig, NetworkConfig, VoxelConfig
+from sdfrepar.networks.decoder import Decoder, DecoderConfig, decoder, initial_decoder
 from sdfrepar.networks.layers import encode, folded, softplus
 from sdfrepar.networks.scene import initialise, prepared, scene
 
 __all__ = [
     "BackgroundConfig",
+    "Decoder",
+    "DecoderConfig",
     "FeatureConfig",
     "NetworkConfig",
     "VoxelConfig",
+    "decoder",
     "encode",
     "folded",
+    "initial_decoder",
     "initialise",
     "prepared",
     "scene",

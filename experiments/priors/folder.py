@@ -1,0 +1,42 @@
+"""Folders of meshes as shapes of one size."""
+
+from pathlib import Path
+
+import numpy as np
+
+from experiments.priors import samples
+from experiments.synthetic import meshes
+from sdfrepar import files
+
+_SUFFIXES = (".npz", ".ply", ".obj", ".off", ".stl", ".glb")
+
+# {"name": 3 x 3}, that turn shapes to one orientation.
+_ROTATIONS = "rotations.json"
+
+
+def paths(folder: Path) -> list[Path]:
+    """The mesh files of a folder, by name.
+
+    Raises:
+        FileNotFoundError: no such folder.
+        ValueError: no mesh in it.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"There is no folder {folder}; --meshes expects folders of closed meshes.")
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
+    if not found:
+        raise ValueError(f"{folder} holds no mesh, expected files {', '.join(_SUFFIXES)}; check the path.")
+    return found
+
+
+def read(path: Path, radius: float) -> samples.Shape:
+    """A mesh of a folder, turned as its `rotations.json` says, centred, and scaled to reach out to `radius`.
+
+    Raises:
+        ValueError: not a closed mesh.
+    """
+    vertices, faces = meshes.read(path)
+    rotations = path.parent / _ROTATIONS
+    if rotations.is_file():
+        vertices = vertices @ np.asarray(files.read_json(rotations).get(path.stem, np.eye(3))).T
+    return samples.of_mesh(meshes.fitted(np.asarray(vertices, np.float64), radius), faces)

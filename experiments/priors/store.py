@@ -1,0 +1,119 @@
+"""A decoder that was trained, with the codes of its shapes, in its work directory.
+
+prior = store.load(Path("runs/prior"))
+prior.decoder.distance(prior.params("mug 3"), x)
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from experiments import flags
+from sdfrepar import checkpoints, files, fitting
+from sdfrepar.fitting import CodesConfig, FitState
+from sdfrepar.networks import Decoder, DecoderConfig, decoder
+
+CONFIG, LOG, METRICS, CHECKPOINTS = "config.json", "metrics.jsonl", "metrics.json", "checkpoints"
+_NAMES = "names"
+
+
+@dataclass(frozen=True)
+class PriorConfig:
+    """Everything that decides a prior, besides the meshes."""
+
+    seed: int = 0
+    families: tuple[str, ...] = ("plane:40", "mug:40", "table:40")
+    """Procedural families, and how many members of each: plane, mug, table."""
+    radius: float = 0.9
+    """How far meshes reach out from the centre of their box, scene units."""
+    samples: int = 50_000
+    """Distances sampled of each shape."""
+    log_every: int = 25
+    """Steps between two lines of metrics.jsonl."""
+    checkpoint_every: float = 60.0
+    """Seconds between two checkpoints."""
+    mesh_resolution: int = 128
+    """Grid points a side for the meshes that are compared with the true ones."""
+    network: DecoderConfig = field(
+        default_factory=lambda: DecoderConfig(latent=32, width=128, depth=6, skip=3, octaves=0)
+    )
+    fit: CodesConfig = field(default_factory=CodesConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if self.samples < 1:
+            raise ValueError(f"samples is {self.samples}; a shape needs some tens of thousands.")
+        if not 0 < self.radius <= 1:
+            raise ValueError(f"radius is {self.radius} scene units; shapes must lie in the unit sphere.")
+
+
+@dataclass(frozen=True, eq=False)
+class Prior:
+    """A family of shapes that was learnt."""
+
+    config: PriorConfig
+    names: tuple[str, ...]
+    network: Any
+    codes: np.ndarray  # (S, latent)
+    step: int
+
+    @property
+    def decoder(self) -> Decoder:
+        """Its functions."""
+        return decoder(self.config.network)
+
+    def params(self, code: str | np.ndarray | jax.Array) -> dict[str, Any]:
+        """The decoder's params for a code (latent,), or for the shape of that name.
+
+        Raises:
+            ValueError: there is no shape of that name.
+        """
+        if isinstance(code, str):
+            if code not in self.names:
+                raise ValueError(f"The prior has no shape {code!r}, expected one of {', '.join(self.names)}.")
+            code = self.codes[self.names.index(code)]
+        return {"network": self.network, "code": jax.numpy.asarray(code)}
+
+
+def write_config(workdir: Path, config: PriorConfig, names: tuple[str, ...]) -> None:
+    """Leave config.json, with the names of the shapes."""
+    files.write_json(workdir / CONFIG, {**flags.to_json(config), _NAMES: list(names)})
+
+
+def state_like(config: PriorConfig, shapes: int) -> FitState:
+    """A state of empty arrays on the host."""
+
+    def first() -> FitState:
+        params = fitting.initial_codes(config.network, shapes, key=jax.random.key(config.seed))
+        return fitting.first_codes_state(config.fit, params)
+
+    return jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), jax.eval_shape(first))
+
+
+def identity(config: PriorConfig, names: tuple[str, ...]) -> Mapping[str, Any]:
+    """What decides the parameters of a run."""
+    free = ("log_every", "checkpoint_every", "mesh_resolution")
+    return {name: value for name, value in flags.to_json(config).items() if name not in free} | {_NAMES: list(names)}
+
+
+def load(workdir: Path) -> Prior:
+    """A prior at its last checkpoint.
+
+    Raises:
+        FileNotFoundError: no prior, or none that has written a checkpoint yet.
+        ValueError: files that another version wrote.
+    """
+    if not (workdir / CONFIG).is_file():
+        raise FileNotFoundError(f"{workdir} holds no {CONFIG}; set --prior to a workdir of experiments.train_prior.")
+    stored = files.read_json(workdir / CONFIG)
+    names = tuple(stored.pop(_NAMES))
+    config = flags.from_json(PriorConfig(), stored)
+    state = checkpoints.restore(
+        workdir / CHECKPOINTS, state_like(config, len(names)), config_json=identity(config, names)
+    )
+    average = state.average
+    return Prior(config, names, average["network"], np.asarray(average["codes"]), int(state.step))

@@ -1,0 +1,122 @@
+"""A decoder and the codes of many shapes, fitted together to samples of their distances: the auto-decoder of [P19]."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from sdfrepar import losses
+from sdfrepar.fitting.step import FitState
+from sdfrepar.networks import DecoderConfig, decoder, initial_decoder
+
+_FIRST_CODES = 0.01
+"""Standard deviation of codes before the first step."""
+
+
+@dataclass(frozen=True)
+class CodesConfig:
+    """The optimisation of a decoder with its codes."""
+
+    steps: int = 4000
+    shapes: int = 16
+    """Shapes a step."""
+    points: int = 512
+    """Samples of each of them."""
+    rate: float = 1e-3
+    """Learning rate of the network."""
+    code_rate: float = 2e-3
+    """Learning rate of the codes."""
+    final_rate: float = 0.05
+    """Learning rates at the end, as a share of those at the start; the decay is a cosine."""
+    warm_up: int = 100
+    """Steps over which the rates rise from zero."""
+    clamp: float = 0.1
+    """Distances count up to here, scene units [P19]."""
+    code_weight: float = 1e-4
+    """Weight of the mean squared length of the codes [P19]."""
+    average: float = 0.99
+    """Decay of the moving average of the parameters, which is what is kept."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        for name in ("steps", "shapes", "points"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"fit.{name} is {getattr(self, name)}; it must be at least 1.")
+        if self.clamp <= 0:
+            raise ValueError(f"fit.clamp is {self.clamp} scene units; distances count up to there, so let it be 0.1.")
+
+
+def initial_codes(network: DecoderConfig, shapes: int, *, key: jax.Array) -> dict[str, Any]:
+    """Params of the fit: the network's, and the codes (shapes, latent), next to zero."""
+    network_key, code_key = jax.random.split(key)
+    codes = _FIRST_CODES * jax.random.normal(code_key, (shapes, network.latent))
+    return {"network": initial_decoder(network, key=network_key)["network"], "codes": codes}
+
+
+def of_shape(params: dict[str, Any], shape: jax.Array | int) -> dict[str, Any]:
+    """The decoder's params for one of the shapes."""
+    return {"network": params["network"], "code": params["codes"][shape]}
+
+
+def first_codes_state(config: CodesConfig, params: Any) -> FitState:
+    """The state before the first step."""
+    optimiser = _optimiser(config).init(params)
+    return FitState(params=params, average=params, optimiser=optimiser, step=jnp.zeros((), jnp.int32))
+
+
+def make_codes_step(
+    network: DecoderConfig, config: CodesConfig
+) -> Callable[[FitState, jax.Array, jax.Array, jax.Array], tuple[FitState, dict[str, jax.Array]]]:
+    """One jitted step (state, points, distances, key) -> (state, metrics).
+
+    Points (S, N, 3) and distances (S, N) are samples of all the shapes, from which a step draws by key and step alone.
+    """
+    optimiser, decoded = _optimiser(config), decoder(network)
+
+    def loss_of(params: Any, shapes: jax.Array, points: jax.Array, distances: jax.Array) -> Any:
+        def of_one(shape: jax.Array, points: jax.Array) -> jax.Array:
+            prepared = decoded.prepare(of_shape(params, shape))
+            return jax.vmap(partial(decoded.distance, prepared))(points)
+
+        found = jax.vmap(of_one)(shapes, points)
+        distance = losses.clamped(found, distances, config.clamp)
+        squared = jnp.mean(jnp.sum(params["codes"][shapes] ** 2, axis=-1))
+        return distance + config.code_weight * squared, {"distance": distance, "code": jnp.sqrt(squared)}
+
+    @partial(jax.jit, donate_argnums=0)
+    def step(
+        state: FitState, points: jax.Array, distances: jax.Array, key: jax.Array
+    ) -> tuple[FitState, dict[str, jax.Array]]:
+        shape_key, point_key = jax.random.split(jax.random.fold_in(key, state.step))
+        count = min(config.shapes, points.shape[0])
+        shapes = jax.random.choice(shape_key, points.shape[0], (count,), replace=False)
+        chosen = jax.random.randint(point_key, (count, config.points), 0, points.shape[1])
+        some = points[shapes[:, None], chosen], distances[shapes[:, None], chosen]
+        gradient, metrics = jax.grad(loss_of, has_aux=True)(state.params, shapes, *some)
+        updates, optimiser_state = optimiser.update(gradient, state.optimiser, state.params)
+        params = optax.apply_updates(state.params, updates)
+        decay = jnp.minimum(config.average, (1.0 + state.step) / (10.0 + state.step))
+        average = optax.incremental_update(params, state.average, 1.0 - decay)
+        metrics["gradient_norm"] = optax.tree.norm(gradient)
+        return FitState(params=params, average=average, optimiser=optimiser_state, step=state.step + 1), metrics
+
+    return step
+
+
+def _optimiser(config: CodesConfig) -> optax.GradientTransformation:
+    def adam(rate: float) -> optax.GradientTransformation:
+        schedule = optax.warmup_cosine_decay_schedule(
+            init_value=0.0,
+            peak_value=rate,
+            warmup_steps=config.warm_up,
+            decay_steps=max(config.steps, config.warm_up + 1),
+            end_value=config.final_rate * rate,
+        )
+        return optax.adam(schedule)
+
+    groups = {"network": adam(config.rate), "codes": adam(config.code_rate)}
+    return optax.chain(optax.clip_by_global_norm(1.0), optax.multi_transform(groups, {k: k for k in groups}))

@@ -1,0 +1,151 @@
+"""The decoder of DeepSDF [P19]: a code and a point to the signed distance there, for a whole family of shapes.
+
+Its params are {"code": (latent,), "network": ...}. `prepared` folds the code, which is the same for every point of a
+shape, into the biases of the two layers that see it, and weight norms into kernels; the functions take either.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from sdfrepar.fields import Distance
+from sdfrepar.networks.layers import Dense, folded, softplus
+from sdfrepar.networks.surface import hidden_kernel, linear_colour, sphere_kernel
+
+# Half a turn as published decoders with Fourier features were trained with it: at their 16th harmonic π itself is off.
+_HALF_TURN = 3.1415
+
+
+@dataclass(frozen=True)
+class DecoderConfig:
+    """Sizes of a decoder; those of [P19] if not given."""
+
+    latent: int = 256
+    """Numbers of a code."""
+    width: int = 512
+    depth: int = 8
+    """Hidden layers, and their width. The one before the skip is narrower by what is put in again."""
+    skip: int = 4
+    """Hidden layer that sees code and point again; 0 for none."""
+    octaves: int = 0
+    """Fourier features of the point, in its place; 0 for the point itself."""
+    activation: Literal["relu", "softplus"] = "relu"
+    beta: float = 100.0
+    """Sharpness of the softplus."""
+    bounded: bool = True
+    """Whether the distance goes through a hyperbolic tangent."""
+    weight_norm: bool = True
+    channels: int = 0
+    """Further outputs: linear colour, or whatever else is decoded at a surface."""
+    initial_radius: float = 0.5
+    """Radius of the sphere that every shape starts as, scene units."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if not 0 <= self.skip < self.depth:
+            raise ValueError(
+                f"decoder.skip is {self.skip}; it names one of the {self.depth} hidden layers after the first, 1 to "
+                "depth - 1, or 0 for none."
+            )
+        if self.skip and self.width <= self.latent + self.inputs:
+            raise ValueError(
+                f"decoder.width is {self.width}, and the layer before the skip would have {self.width} - {self.latent} "
+                f"(latent) - {self.inputs} (point) outputs; make the width larger or the skip 0."
+            )
+
+    @property
+    def inputs(self) -> int:
+        """Numbers by which a point enters."""
+        return 6 * self.octaves or 3
+
+    def hidden(self, layer: int) -> int:
+        """Outputs of a hidden layer."""
+        return self.width - (self.latent + self.inputs if layer == self.skip - 1 else 0)
+
+
+class Decoder(NamedTuple):
+    """A family of shapes as pure functions of one pytree of parameters."""
+
+    distance: Distance
+    """(params, x) -> () the signed distance at a point (3,), scene units."""
+    properties: Callable[[Any, jax.Array], jax.Array]
+    """(params, x) -> (channels,) what else is decoded at a point (3,), each in [0, 1]."""
+    prepare: Callable[[Any], Any]
+    """params as they are optimised -> params as they are fastest to evaluate."""
+
+
+class DecoderNetwork(nn.Module):
+    """A point, and the code unless it is folded into the biases, to distance () and properties (channels,)."""
+
+    config: DecoderConfig
+
+    @nn.compact
+    def __call__(self, x: jax.Array, code: jax.Array | None) -> tuple[jax.Array, jax.Array]:
+        """Distance () and properties (channels,) at x (3,)."""
+        config = self.config
+        point = fourier(x, config.octaves) if config.octaves else x
+        query = point if code is None else jnp.concatenate([code, point])
+        h = query
+        for layer in range(config.depth):
+            if layer == config.skip and layer > 0:
+                h = jnp.concatenate([h, query])
+            h = Dense(config.hidden(layer), config.weight_norm, hidden_kernel(0), name=f"hidden_{layer}")(h)
+            h = nn.relu(h) if config.activation == "relu" else softplus(h, config.beta)
+        start = nn.initializers.constant(-config.initial_radius)
+        distance = Dense(1, kernel_init=sphere_kernel, bias_init=start, name="distance")(h)[0]
+        properties = linear_colour(Dense(config.channels, name="properties")(h)) if config.channels else jnp.zeros(0)
+        return jnp.tanh(distance) if config.bounded else distance, properties
+
+
+def decoder(config: DecoderConfig) -> Decoder:
+    """The decoder of this config; its params are those of `initial_decoder`, as they are or after `prepare`."""
+    module = DecoderNetwork(config)
+
+    def decoded(params: Any, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        distance, properties = module.apply({"params": params["network"]}, x, params.get("code"))  # pyright: ignore
+        return distance, properties
+
+    return Decoder(
+        distance=lambda params, x: decoded(params, x)[0],
+        properties=lambda params, x: decoded(params, x)[1],
+        prepare=lambda params: with_code_folded(config, params),
+    )
+
+
+def initial_decoder(config: DecoderConfig, *, key: jax.Array) -> dict[str, Any]:
+    """Params of `decoder(config)`: the code zero, every shape next to a sphere."""
+    code = jnp.zeros(config.latent)
+    return {"code": code, "network": DecoderNetwork(config).init(key, jnp.zeros(3), code)["params"]}
+
+
+def with_code_folded(config: DecoderConfig, params: dict[str, Any]) -> dict[str, Any]:
+    """The same shape with its code in the biases, and weight norms in the kernels: params without a code.
+
+    Gradient: naive; the optimiser sees the params as they were.
+    """
+    network = folded(params["network"])
+    if "code" not in params:
+        return {"network": network}
+    code = params["code"]
+
+    def without_code(layer: dict[str, jax.Array], before: int) -> dict[str, jax.Array]:
+        kernel = layer["kernel"]
+        rows = slice(before, before + config.latent)
+        rest = jnp.concatenate([kernel[:before], kernel[before + config.latent :]])
+        return {"kernel": rest, "bias": layer["bias"] + code @ kernel[rows]}
+
+    network = {**network, "hidden_0": without_code(network["hidden_0"], 0)}
+    if config.skip:
+        name = f"hidden_{config.skip}"
+        network[name] = without_code(network[name], config.hidden(config.skip - 1))
+    return {"network": network}
+
+
+def fourier(x: jax.Array, octaves: int) -> jax.Array:
+    """The cosines of 2^l π x (3,) for all octaves l, then their sines: (6 octaves,)."""
+    angles = (_HALF_TURN * 2.0 ** jnp.arange(octaves)[:, None] * x[None]).reshape(-1)
+    return jnp.concatenate([jnp.cos(angles), jnp.sin(angles)])
