@@ -52,13 +52,23 @@ def project(camera: Camera, x: jax.Array) -> tuple[jax.Array, jax.Array]:
     """
     in_camera = camera.rotation.T @ (x - camera.position)
     depth = in_camera[2]
-    return camera.principal + camera.focal * in_camera[:2] / depth, depth
+    across = in_camera[:2] if camera.parallel else in_camera[:2] / depth
+    return camera.principal + camera.focal * across, depth
 
 
 def unproject(camera: Camera, u: jax.Array) -> jax.Array:
     """The unit direction, in the scene frame, of the ray through film position `u` (2,), pixels."""
+    if camera.parallel:
+        return camera.rotation[:, 2]
     on_plane = (u - camera.principal) / camera.focal
     return camera.rotation @ _normalised(jnp.append(on_plane, 1.0))
+
+
+def origin_of(camera: Camera, u: jax.Array) -> jax.Array:
+    """Where the ray through film position `u` (2,), pixels, begins, (3,): in the plane of a parallel camera, or at it."""
+    if not camera.parallel:
+        return camera.position
+    return camera.position + camera.rotation[:, :2] @ ((u - camera.principal) / camera.focal)
 
 
 def off_plane(camera: Camera, normal: jax.Array, u: jax.Array) -> jax.Array:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from sdfrepar import cameras
 from sdfrepar.numerics import safe_norm
-from sdfrepar.records import Camera, Ray
+from sdfrepar.records import Camera, Line, Ray
 
 
 def ray_through(camera: Camera, u: jax.Array) -> Ray:
@@ -17,7 +17,15 @@ def ray_through(camera: Camera, u: jax.Array) -> Ray:
 
     Returns:
         The ray, bounded by the unit sphere; `far <= near` when it misses the sphere or leaves it behind.
+
+    Raises:
+        ValueError: the camera is a parallel one.
     """
+    if camera.parallel:
+        raise ValueError(
+            "The camera is a parallel one, and warps of the film expect a pinhole; look at it with sdfrepar.observing, "
+            "or place a pinhole far away."
+        )
     direction = cameras.unproject(camera, u)
     differential = jax.jacfwd(cameras.unproject, argnums=1)(camera, u)
     # A start that is the same for every ray of a camera needs no derivative in u; it costs the march one step at most.
@@ -26,14 +34,34 @@ def ray_through(camera: Camera, u: jax.Array) -> Ray:
         origin=camera.position,
         direction=direction,
         near=near,
-        far=_exit_of_unit_sphere(camera.position, direction),
+        far=_exit_of_sphere(camera.position, direction, 1.0),
         differential=differential,
     )
 
 
-def _exit_of_unit_sphere(origin: jax.Array, direction: jax.Array) -> jax.Array:
-    """Where a line leaves the unit sphere, (); -inf where it misses. Detached: it bounds, it is not seen."""
-    origin, direction = jax.lax.stop_gradient((origin, direction))
+def line_through(camera: Camera, u: jax.Array, bound: jax.Array | float = 1.0) -> Line:
+    """The line of sight of a camera through film position `u` (2,), pixels, in a sphere of radius `bound`, scene units.
+
+    Gradient: naive in the camera for all but `far`, which bounds and is not seen.
+    """
+    origin, direction = cameras.origin_of(camera, u), cameras.unproject(camera, u)
     middle = -(origin @ direction)
-    half_chord_squared = 1.0 - (origin @ origin - middle**2)
+    half_chord = jnp.sqrt(jnp.maximum(bound**2 - (origin @ origin - middle**2), 1e-12))
+    pixel = 1.0 / camera.focal[0]
+    zero = jnp.zeros_like(pixel)
+    return Line(
+        origin=origin,
+        direction=direction,
+        near=jnp.maximum(middle - half_chord, 0.0),
+        far=_exit_of_sphere(origin, direction, bound),
+        width=pixel if camera.parallel else zero,
+        spread=zero if camera.parallel else pixel,
+    )
+
+
+def _exit_of_sphere(origin: jax.Array, direction: jax.Array, radius: jax.Array | float) -> jax.Array:
+    """Where a line leaves a sphere at the origin, (); -inf where it misses. Detached: it bounds, it is not seen."""
+    origin, direction, radius = jax.lax.stop_gradient((origin, direction, radius))
+    middle = -(origin @ direction)
+    half_chord_squared = radius**2 - (origin @ origin - middle**2)
     return jnp.where(half_chord_squared > 0, middle + jnp.sqrt(jnp.maximum(half_chord_squared, 0.0)), -jnp.inf)

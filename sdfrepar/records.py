@@ -31,13 +31,30 @@ class Status(IntEnum):
 
 @struct.dataclass(kw_only=True)
 class Camera:
-    """A pinhole camera."""
+    """A pinhole camera, or a parallel one, whose rays all go along its optical axis."""
 
-    focal: jax.Array  # (2,) focal length along columns and rows, pixels
+    focal: jax.Array  # (2,) focal length along columns and rows, pixels; of a parallel camera, pixels a scene unit
     principal: jax.Array  # (2,) principal point, pixels, corner convention
     rotation: jax.Array  # (3, 3) scene from camera; its columns are the camera's axes
     position: jax.Array  # (3,) scene units
     resolution: tuple[int, int] = struct.field(pytree_node=False)  # (height, width), pixels
+    parallel: bool = struct.field(pytree_node=False, default=False)  # whether it is orthographic
+
+
+@struct.dataclass(kw_only=True)
+class Line:
+    """A line of sight with the stretch of it in the unit sphere, for pinhole and parallel cameras alike."""
+
+    origin: jax.Array  # (3,) scene units
+    direction: jax.Array  # (3,) unit
+    near: jax.Array  # () where it enters the unit sphere, 0 for a camera inside; scene units along the line
+    far: jax.Array  # () where it leaves it; below `near` when it misses it
+    width: jax.Array  # () of a pixel at the origin, scene units; 0 for a pinhole
+    spread: jax.Array  # () by how much a pixel widens with the distance
+
+    def width_at(self, t: jax.Array) -> jax.Array:
+        """Width () of a pixel at distance t (), scene units."""
+        return self.width + self.spread * t
 
 
 @struct.dataclass(kw_only=True)

@@ -43,7 +43,7 @@ STAGES = {"raygen", "tracing", "warping", "shading", "imaging"}
 WITH_CAMERAS = {"raygen", "imaging"}
 THIRD_PARTIES = {
     "flax.linen": {"networks"},
-    "flax.struct": {"records", "fitting"},
+    "flax.struct": {"records", "tracing", "observing", "fitting"},
     "optax": {"fitting"},
     "absl": set(),
     "imageio": {"files", "films"},

@@ -119,7 +119,7 @@ def for_the_wanted(
     return in_rounds(replace, lambda state: state[0], share, rounds, items, (wanted, otherwise))[1]
 
 
-def skipping(work: Callable[..., Any], wanted: jax.Array, items: tuple[Any, ...]) -> Any:
+def skipping(work: Callable[..., Any], wanted: jax.Array, items: tuple[Any, ...], parts: int = _PARTS) -> Any:
     """Results of `work` for every wanted item and zero for the others, whose work is left out where it can be.
 
     The wanted come first, in a few equal parts, and a part without any is skipped.
@@ -128,6 +128,7 @@ def skipping(work: Callable[..., Any], wanted: jax.Array, items: tuple[Any, ...]
         work: (*item) -> pytree, for one item.
         wanted: (S,) bool.
         items: arguments of `work`, leading axis S.
+        parts: how many at most; as many of them as divide S.
 
     Returns:
         The results, leading axis S.
@@ -135,7 +136,7 @@ def skipping(work: Callable[..., Any], wanted: jax.Array, items: tuple[Any, ...]
     Gradient: that of `work` for the wanted items, by forward and reverse mode.
     """
     size = wanted.shape[0]
-    parts = math.gcd(size, _PARTS)
+    parts = math.gcd(size, parts)
     order = _wanted_first(wanted)
     sorted_items, sorted_wanted = jax.tree.map(
         lambda x: x[order].reshape(parts, size // parts, *x.shape[1:]), (items, wanted)
