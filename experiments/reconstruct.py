@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from experiments import baselines, hosts, matching, posing, runs
+from experiments import baselines, bundling, hosts, matching, posing, runs
 from experiments import flags as experiment_flags
 from experiments.fit_loop import LostSurfaceError, fit
 from experiments.outcome import Outcome
@@ -65,10 +65,11 @@ def reconstruct(config: ReconstructConfig, data: Path, workdir: Path, *, overwri
     scene = networks.scene(config.network)
     params = networks.initialise(config.network, border_colour(train), key=key)
     params |= fitting.of_views(config.fit, len(train))
-    snapshot = runs.begin(config, data, workdir, params, overwrite=overwrite)
-    pixels = load_pixels(config, train)
+    tracks = None
     if config.fit.refine_poses and config.fit.match_weight:
-        pixels = replace(pixels, matches=matching.matches_of(train))
+        params["poses"], tracks = bundling.bundled(train.cameras, matching.tracks_of(train))
+    snapshot = runs.begin(config, data, workdir, params, overwrite=overwrite)
+    pixels = replace(load_pixels(config, train), tracks=tracks)
     pixels, key = fitting.on_all_devices((pixels, key))
     outcome = Outcome(scene, config, data, workdir, test, poses)
     show, keep = outcome.progress_picture, partial(runs.save, config, data, workdir)

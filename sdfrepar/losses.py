@@ -5,16 +5,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from sdfrepar import cameras
+from sdfrepar import triangulation
 from sdfrepar.fields import Distance, gradient
 from sdfrepar.imaging import srgb_from_linear
 from sdfrepar.numerics import safe_norm
-from sdfrepar.records import Camera
+from sdfrepar.records import Camera, Tracks
 
 # The slope of sRGB is taken over this much linear radiance; at black alone it would be six times as steep.
 _BESIDE = 0.1
 
-# Pixels off an epipolar line that true matches are within.
+# Pixels off its place that a point is seen, if it is no false one.
 _NEAR = 0.3
 
 
@@ -68,30 +68,28 @@ def smoothness(distance: Distance, params: Any, points: jax.Array, way: jax.Arra
     return jnp.mean(jax.vmap(change)(points, way))
 
 
-def epipolar(first: Camera, second: Camera, film: jax.Array) -> jax.Array:
-    """How far matched points lie from each other's epipolar lines, pixels: the mean of s log(1 + (d / s)²).
+def reprojection(rig: Camera, tracks: Tracks, near: jax.Array | float = _NEAR) -> jax.Array:
+    """How far points are seen from where their places in other pictures put them: the mean of Σ s log(1 + (d / s)²).
 
-    Unlike colours, points that are found again do not mind shadows that move with the camera. Some of them are false:
-    beyond s, which is a third of a pixel, a distance counts ever less (Cauchy's estimator).
+    The sum is over the pictures that show a point, which lies where that sum is least; the mean is over points. Unlike
+    colours, points that are found again do not mind shadows that move with the camera, and those that three pictures
+    and more show tell turning about the object from its depth. Some are false: beyond s a distance counts ever less
+    (Cauchy's estimator).
 
     Args:
-        first: M cameras.
-        second: M cameras, elsewhere.
-        film: (M, 2, 2) where each pair of them sees the same point, pixels.
+        rig: (T, K) cameras.
+        tracks: T points that K cameras see at most.
+        near: s, pixels.
 
-    Gradient: in the cameras; naive.
+    Gradient: in the cameras. The points are held: the sum does not change with them, to first order.
     """
 
-    def distance(first: Camera, second: Camera, film: jax.Array) -> jax.Array:
-        base = second.position - first.position
-        ways = [cameras.unproject(camera, u) for camera, u in zip((first, second), film, strict=True)]
-        off = [
-            cameras.off_plane(camera, jnp.cross(base, way), u)
-            for camera, way, u in zip((first, second), reversed(ways), film, strict=True)
-        ]
-        return jnp.mean(_NEAR * jnp.log1p((jnp.stack(off) / _NEAR) ** 2))
+    def of_point(rig: Camera, track: Tracks) -> jax.Array:
+        x = triangulation.point_of(rig, track.film, track.seen, near)
+        square = jnp.sum(triangulation.offsets(rig, track.film, x) ** 2, axis=1)
+        return jnp.sum(jnp.where(track.seen, near * jnp.log1p(square / near**2), 0.0))
 
-    return jnp.mean(jax.vmap(distance)(first, second, film))
+    return jnp.mean(jax.vmap(of_point)(rig, tracks))
 
 
 def squared_error(rendered: jax.Array, target: jax.Array) -> jax.Array:

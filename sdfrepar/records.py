@@ -132,11 +132,12 @@ class Pictures(Protocol):
 
 
 @struct.dataclass(kw_only=True)
-class Matches:
-    """Points that two pictures of a set both show."""
+class Tracks:
+    """A point that several pictures of a set show: at most K of them, and fewer where `seen` says so."""
 
-    views: jax.Array  # (2,) int32, which pictures
-    film: jax.Array  # (2, 2) where in each, pixels
+    views: jax.Array  # (K,) int32, which pictures
+    film: jax.Array  # (K, 2) where in each, pixels
+    seen: jax.Array  # (K,) bool; the others repeat a place where it is seen, so that all are numbers
 
 
 @struct.dataclass(kw_only=True)

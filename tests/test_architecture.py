@@ -26,6 +26,7 @@ ORDER = [
     "rendering",
     "networks",
     "observing",
+    "triangulation",
     "losses",
     "fitting",
     "gradcheck",

@@ -4,16 +4,15 @@ from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
-import jax.test_util
 import numpy as np
-import optax
 import pytest
 import scenes
 
-from experiments import matching
+from experiments import bundling, matching
 from experiments.posing import Posing, disturbed
-from sdfrepar import cameras, losses
-from sdfrepar.records import Views
+from sdfrepar import cameras
+from sdfrepar.doctor.features import Pair
+from sdfrepar.records import Tracks, Views
 
 PLACES = ((0.0, 0.5, -2.5), (2.0, 0.3, 1.0), (-1.5, 1.0, 1.5), (0.5, -2.0, 1.0))
 
@@ -61,56 +60,56 @@ def test_the_right_motions_score_zero_and_held_out_views_follow(views):
     np.testing.assert_allclose(found.world_from_scene @ moved_x, views.world_from_scene @ x, atol=1e-3)
 
 
-def matched(views: Views, count: int = 40) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures (M, 2) and film positions (M, 2, 2) of random points that every two of the cameras share."""
+def seen_points(views: Views, count: int = 40) -> Tracks:
+    """Random points that every camera sees, and one place more of each that is none."""
     points = np.random.default_rng(0).uniform(-0.5, 0.5, (count, 3)).astype(np.float32)
-    see = jax.vmap(jax.vmap(lambda camera, x: cameras.project(camera, x)[0], (None, 0)), (0, None))
+    see = jax.vmap(jax.vmap(lambda camera, x: cameras.project(camera, x)[0], (0, None)), (None, 0))
     film = np.asarray(see(jax.tree.map(jnp.asarray, views.cameras), points))
-    pairs = np.array([(i, j) for i in range(len(views)) for j in range(i)])
-    places = np.stack([film[pairs[:, 0]], film[pairs[:, 1]]], axis=2)
-    return np.repeat(pairs, count, axis=0), places.reshape(-1, 2, 2)
+    order = [0, 1, 2, 3, 0]
+    return Tracks(
+        views=np.tile(np.array(order, np.int32), (count, 1)),
+        film=film[:, order],
+        seen=np.tile(np.array([True] * 4 + [False]), (count, 1)),
+    )
 
 
-def test_matches_alone_bring_cameras_back(views):
-    pairs, film = matched(views)
+def test_points_bring_cameras_back_and_false_ones_are_found_out(views):
+    tracks = seen_points(views)
+    film = tracks.film.copy()
+    film[0, 2] += 3.0
+    film[1] = np.random.default_rng(1).uniform(0, 16, film[1].shape)
     begun = disturbed(views, 1.0, seed=1).cameras
-    posing = Posing(views.cameras, begun)
-
-    def loss(poses: jax.Array) -> jax.Array:
-        rig = jax.vmap(cameras.moved)(begun, poses)
-        return losses.epipolar(*(jax.tree.map(lambda c, k=k: c[pairs[:, k]], rig) for k in (0, 1)), film)
-
-    optimiser = optax.adam(optax.cosine_decay_schedule(2e-3, 400))
-
-    def step(carry: tuple, _: None) -> tuple:
-        poses, state = carry
-        updates, state = optimiser.update(jax.grad(loss)(poses), state)
-        return (optax.apply_updates(poses, updates), state), None
-
-    poses = jnp.zeros((4, 6))
-    (poses, _), _ = jax.lax.scan(step, (poses, optimiser.init(poses)), None, length=400)
-    found = posing.scores({"poses": poses})
+    motions, left = bundling.bundled(begun, replace(tracks, film=film))
+    found = Posing(views.cameras, begun).scores({"poses": motions})
     assert found["rotation_error_at_first"] > 0.6
-    assert found["rotation_error"] < 0.05 and found["position_error"] < 2e-3
+    assert found["rotation_error"] < 0.02 and found["position_error"] < 1e-3
+    assert len(left.film) == 39
+    np.testing.assert_array_equal(left.seen[0], [True, True, False, True, False])
+    np.testing.assert_array_equal(left.seen[1:], tracks.seen[2:])
 
 
-def test_epipolar_distances_follow_finite_differences(views, x64):
-    pairs, film = matched(views, count=3)
-    off = film + np.random.default_rng(1).normal(size=film.shape)
-    rig = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), disturbed(views, 2.0, seed=1).cameras)
+def test_points_that_agree_on_nothing_cannot_move_cameras(views):
+    tracks = seen_points(views, count=3)
+    film = np.random.default_rng(1).uniform(-100, 100, tracks.film.shape).astype(np.float32)
+    with pytest.raises(ValueError, match=r"No point is within 1 pixel .*--fit\.match_weight=0"):
+        bundling.bundled(views.cameras, replace(tracks, film=film))
 
-    def loss(poses: jax.Array) -> jax.Array:
-        moved = jax.vmap(cameras.moved)(rig, poses)
-        return losses.epipolar(*(jax.tree.map(lambda c, k=k: c[pairs[:, k]], moved) for k in (0, 1)), jnp.asarray(off))
 
-    jax.test_util.check_grads(loss, (jnp.zeros((4, 6)),), order=1, modes=("rev",), atol=1e-4, rtol=1e-4)
-    # Exact cameras: nothing is off, and a pixel across the lines of one picture is off by one there.
-    exact = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), views.cameras)
-    ends = [jax.tree.map(lambda c, k=k: c[pairs[:, k]], exact) for k in (0, 1)]
-    assert float(losses.epipolar(*ends, film)) < 1e-4
-    assert 0.1 < float(losses.epipolar(*ends, off)) < 2.0
+def test_points_are_joined_over_pairs_and_dropped_where_a_picture_shows_them_twice(views, monkeypatch):
+    def pair(first: int, second: int, *film: tuple[float, float]) -> Pair:
+        """Points at `film` in both pictures, but for the number of the picture."""
+        return Pair(first, second, (np.array(film) + first, np.array(film) + second))
+
+    pairs = [pair(0, 1, (1, 1), (5, 5), (9, 9)), pair(1, 3, (1, 1), (5, 5)), pair(0, 3, (5, 5))]
+    # The point at 5 is seen in a picture of these at another place too.
+    pairs.append(Pair(1, 3, (np.array([[6.0, 6.0]]), np.array([[2.0, 3.0]]))))
+    monkeypatch.setattr(matching, "pairs_of", lambda *args, **kwargs: pairs)
+    tracks = matching.tracks_of(views)
+    np.testing.assert_array_equal(tracks.views, [[0, 1, 3]])
+    np.testing.assert_array_equal(tracks.film, [[[1, 1], [2, 2], [4, 4]]])
+    assert tracks.seen.all()
 
 
 def test_pictures_that_share_nothing_cannot_refine_cameras(views):
     with pytest.raises(ValueError, match=r"share no points that could be matched.*--fit\.match_weight=0"):
-        matching.matches_of(views)
+        matching.tracks_of(views)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from sdfrepar.fitting.config import FitConfig
 from sdfrepar.fitting.pixels import Pixels
 from sdfrepar.fitting.views import seen_from
-from sdfrepar.records import Camera
+from sdfrepar.records import Camera, Tracks
 from sdfrepar.rendering import RenderConfig, Scene, clear_starts, rays_through
 
 
@@ -24,12 +24,11 @@ class Batch(NamedTuple):
     weight: jax.Array  # (P,) of the pixel's loss, 1 on average
 
 
-class Matched(NamedTuple):
-    """Points that two pictures share, to look at in one step; leading axis M."""
+class Tracked(NamedTuple):
+    """Points that pictures share, to look at in one step; leading axis T."""
 
-    views: jax.Array  # (M, 2) int32, the pictures
-    cameras: tuple[Camera, Camera]  # of the one and of the other, as the data give them
-    film: jax.Array  # (M, 2, 2) where they see it, pixels
+    tracks: Tracks
+    rig: Camera  # (T, K), as the data give them
 
 
 class Approach(NamedTuple):
@@ -67,14 +66,13 @@ def draw_pixels(config: FitConfig, pixels: Pixels, progress: jax.Array, *, key: 
     return Batch(view, camera, centre, width, colour, mask, jnp.ones(count))
 
 
-def draw_matches(config: FitConfig, pixels: Pixels, *, key: jax.Array) -> Matched | None:
+def draw_tracks(config: FitConfig, pixels: Pixels, *, key: jax.Array) -> Tracked | None:
     """As many points that pictures share as the batch has pixels, drawn evenly; None where there are none."""
-    if pixels.matches is None:
+    if pixels.tracks is None:
         return None
-    drawn = jax.random.randint(key, (config.pixels,), 0, len(pixels.matches.film))
-    views, film = pixels.matches.views[drawn], pixels.matches.film[drawn]
-    first, second = (jax.tree.map(lambda c, k=k: c[views[:, k]], pixels.cameras) for k in (0, 1))
-    return Matched(views, (first, second), film)
+    drawn = jax.random.randint(key, (config.pixels,), 0, len(pixels.tracks.film))
+    tracks = jax.tree.map(lambda leaf: leaf[drawn], pixels.tracks)
+    return Tracked(tracks, jax.tree.map(lambda c: c[tracks.views], pixels.cameras))
 
 
 def approach_pixels(scene: Scene, config: RenderConfig, params: Any, drawn: Batch) -> Approach:

@@ -56,8 +56,9 @@ class FitConfig:
     """Share of the steps before the cameras turn about the scene and move along their views. Rolling and shifts across
     the view come before; the rest would be driven anywhere by a shape that is not there yet."""
     match_weight: float = 0.0
-    """Weight of the distances, pixels, of points that pictures share from their epipolar lines, by which cameras are
-    refined too. Colours alone are misled by shadows and highlights that move with the camera."""
+    """Weight of the distances, pixels, of points that pictures share from where other pictures put them, by which
+    cameras are refined too, before the fit and in it. Colours alone are misled by shadows and highlights that move
+    with the camera."""
     exposure: bool = False
     """Whether each picture has gains of red, green and blue of its own."""
     average: float = 0.99

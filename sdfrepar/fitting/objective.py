@@ -1,5 +1,6 @@
 """The objective on one batch of pixels, or on one device's share of it."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -9,10 +10,10 @@ from sdfrepar import losses
 from sdfrepar.fitting.batches import (
     Approach,
     Batch,
-    Matched,
+    Tracked,
     approach_pixels,
-    draw_matches,
     draw_pixels,
+    draw_tracks,
     prefer_silhouettes,
 )
 from sdfrepar.fitting.config import FitConfig
@@ -39,20 +40,20 @@ def choose_batch(
     *,
     key: jax.Array,
     share: Share = WHOLE,
-) -> tuple[Batch, Approach, Matched | None]:
+) -> tuple[Batch, Approach, Tracked | None]:
     """The pixels of a share of the batch. All devices draw the same candidates, march some, and hear of the others."""
-    pixel_key, choice_key, match_key = jax.random.split(key, 3)
-    matched = share.of(draw_matches(config, pixels, key=match_key))
+    pixel_key, choice_key, track_key = jax.random.split(key, 3)
+    tracked = share.of(draw_tracks(config, pixels, key=track_key))
     drawn = draw_pixels(config, pixels, progress, key=pixel_key)
     approach = share.gather(approach_pixels(scene, render_config, params, share.of(drawn)))
     if config.candidates == 1:
-        return share.of(drawn), share.of(approach), matched
+        return share.of(drawn), share.of(approach), tracked
     kept, weight = prefer_silhouettes(config, approach.near, key=choice_key)
     kept, weight = share.of((kept, weight))
     batch, chosen = jax.tree.map(lambda leaf: leaf[kept], (drawn, approach))
     # The pixels that were not kept cost as much: each of the kept stands for its share of all.
     spent = jnp.full_like(chosen.start, config.candidates * jnp.mean(approach.queries))
-    return batch._replace(weight=weight), chosen._replace(queries=spent), matched
+    return batch._replace(weight=weight), chosen._replace(queries=spent), tracked
 
 
 @in_float32
@@ -63,7 +64,7 @@ def objective_of_batch(
     params: Any,
     batch: Batch,
     approach: Approach,
-    matched: Matched | None,
+    tracked: Tracked | None,
     progress: jax.Array,
     *,
     key: jax.Array,
@@ -78,7 +79,7 @@ def objective_of_batch(
         params: parameters of the scene, and of the views where these are fitted.
         batch: the pixels of this share.
         approach: to them.
-        matched: points that two pictures share; None where there are none.
+        tracked: points that pictures share; None where there are none.
         progress: () share of the steps done.
         key: random key, the same for all shares.
         share: which one this is.
@@ -102,9 +103,9 @@ def objective_of_batch(
     if config.masks == "use":
         keys = share.of(jax.random.split(mask_key, config.pixels))
         terms |= _by_masks(scene, config, params, batch, camera, rendered, samples.status, progress, keys)
-    if matched is not None:
-        first, second = (seen_from(params, camera, matched.views[:, k]) for k, camera in enumerate(matched.cameras))
-        terms["matches"] = config.match_weight, losses.epipolar(first, second, matched.film)
+    if tracked is not None:
+        rig = jax.vmap(partial(seen_from, params))(tracked.rig, tracked.tracks.views)
+        terms["matches"] = config.match_weight, losses.reprojection(rig, tracked.tracks)
     if config.smoothness_weight:
         fading = config.smoothness_weight * jnp.maximum(1.0 - progress / config.smoothness_fade, 0.0)
         way = share.of(_short_way(way_key, share.count * near.shape[0]))

@@ -11,7 +11,7 @@ import numpy as np
 from flax import struct
 
 from sdfrepar import imaging
-from sdfrepar.records import Camera, Matches, Pictures, Views
+from sdfrepar.records import Camera, Pictures, Tracks, Views
 
 _THREADS = 4
 
@@ -30,7 +30,7 @@ class Pixels:
     colour: tuple[jax.Array, ...]  # for each level l, the finest first: (N, H / 2^l, W / 2^l, 3)
     mask: tuple[jax.Array, ...] | None  # likewise (N, H / 2^l, W / 2^l), where the data know what the object covers
     cameras: Camera  # leading axis N
-    matches: Matches | None = None  # leading axis M, where cameras are refined by them
+    tracks: Tracks | None = None  # leading axis T, where cameras are refined by them
 
     def at(
         self, level: jax.Array, view: jax.Array, row: jax.Array, column: jax.Array
