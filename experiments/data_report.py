@@ -20,6 +20,9 @@ _WIDTH = 320
 _AXES = np.array([[1.0, 0.2, 0.2], [0.2, 0.8, 0.2], [0.3, 0.4, 1.0]])
 _SPHERE = np.array([1.0, 0.85, 0.1])
 
+# Rows and columns that a line's points cover: the pictures are shown smaller than they are.
+_PEN = (0, 0, 1, 1), (0, 1, 0, 1)
+
 # How long the drawn cameras are, of their distance from the sphere.
 _FRUSTUM = 0.12
 
@@ -116,7 +119,7 @@ def _stroke(picture: np.ndarray, ends: np.ndarray, colour: np.ndarray) -> None:
     if not (np.abs(ends) < 1e4).all():
         return
     (x0, y0), (x1, y1) = np.floor(ends).astype(int)
-    rows, columns = line(y0, x0, y1, x1)
+    rows, columns = (np.add.outer(by, along) for by, along in zip(_PEN, line(y0, x0, y1, x1), strict=True))
     inside = (rows >= 0) & (rows < picture.shape[0]) & (columns >= 0) & (columns < picture.shape[1])
     picture[rows[inside], columns[inside]] = colour
 
@@ -138,6 +141,7 @@ def _page(survey: Survey, found: Examination, data: Path, picture: bytes) -> str
 <title>{html.escape(data.name)}</title>
 <style>body{{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}}
 th{{text-align:left;vertical-align:top;padding-right:1rem;white-space:nowrap}}img{{max-width:100%}}
+h1,td,p{{overflow-wrap:anywhere}}@media(max-width:40rem){{h1{{font-size:1.4rem}}th,td{{display:block}}td{{padding-bottom:.6rem}}}}
 .verdict{{padding:.7rem 1rem;background:{"#e6f4e6" if fault is None else "#fbe3e1"}}}</style>
 <h1>{html.escape(str(data))}</h1>
 <p class="verdict">{html.escape(verdict)}</p>

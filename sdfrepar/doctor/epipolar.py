@@ -20,12 +20,14 @@ def fundamental(cameras: Camera, first: int, second: int) -> np.ndarray:
 
 def distances(cameras: Camera, pair: Pair) -> np.ndarray:
     """How far each match lies from its epipolar lines, pixels, the mean of both pictures: (M,)."""
-    matrix = fundamental(cameras, pair.first, pair.second)
-    one, other = (np.concatenate([film, np.ones((len(film), 1))], axis=1) for film in pair.film)
-    lines, back = one @ matrix.T, other @ matrix
-    off = np.abs(np.sum(other * lines, axis=1))
-    slopes = (np.maximum(np.linalg.norm(line[:, :2], axis=1), 1e-12) for line in (lines, back))
-    return 0.5 * np.sum([off / slope for slope in slopes], axis=0)
+    off, slopes = _off(cameras, pair)
+    return 0.5 * np.sum(off / slopes, axis=0)
+
+
+def sampson(cameras: Camera, pair: Pair) -> np.ndarray:
+    """How far each match must move, in both pictures together and to first order, to lie on its lines, pixels: (M,)."""
+    off, slopes = _off(cameras, pair)
+    return off / np.linalg.norm(slopes, axis=0)
 
 
 def error(cameras: Camera, pairs: Sequence[Pair]) -> float:
@@ -60,6 +62,15 @@ def rays(cameras: Camera, view: int, film: np.ndarray) -> tuple[np.ndarray, np.n
     ahead = np.concatenate([film, np.ones((len(film), 1))], axis=1) @ _film(cameras, view).T
     directions = ahead @ _rotation(cameras, view).T
     return _position(cameras, view), directions / np.linalg.norm(directions, axis=1, keepdims=True)
+
+
+def _off(cameras: Camera, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+    """What is left (M,) of the epipolar equation, and how fast that grows (2, M) off the line in either picture."""
+    matrix = fundamental(cameras, pair.first, pair.second)
+    one, other = (np.concatenate([film, np.ones((len(film), 1))], axis=1) for film in pair.film)
+    lines = other @ matrix, one @ matrix.T
+    slopes = np.stack([np.maximum(np.linalg.norm(line[:, :2], axis=1), 1e-12) for line in lines])
+    return np.abs(np.sum(other * lines[1], axis=1)), slopes
 
 
 def _film(cameras: Camera, view: int) -> np.ndarray:

@@ -8,7 +8,7 @@ from sdfrepar import files
 from sdfrepar.datasets.check import require_sphere_in_view
 from sdfrepar.datasets.normalisation import cameras_in_frame
 from sdfrepar.datasets.pictures import of_each
-from sdfrepar.doctor import placement
+from sdfrepar.doctor import agreement, placement
 from sdfrepar.doctor.features import Features, Pair, features_of, pairs_of
 from sdfrepar.doctor.geometry import Consistency, consistency
 from sdfrepar.doctor.outlines import Outline, before_even_background, of_mask
@@ -41,6 +41,8 @@ class Examination:
 
     findings: tuple[Finding, ...]
     geometry: Consistency
+    agreement: float
+    """How far matched points lie from their epipolar lines, pixels, see `agreement`; not a number without matches."""
 
     @property
     def fault(self) -> Finding | None:
@@ -61,18 +63,19 @@ def examine(views: Views) -> Examination:
     # Every picture is decoded once: it may be large, and there may be many.
     seen = of_each(lambda i: _of_picture(views, i, i in some), range(len(views)))
     outlines, brightness, features = zip(*seen, strict=True)
-    pairs = [
-        Pair(some[pair.first], some[pair.second], pair.film)
-        for pair in pairs_of([features[i] for i in some], _PARTNERS)
-    ]
-    geometry = consistency(
-        cameras_in_frame(views.cameras, np.linalg.inv(views.world_from_scene)), pairs, views.names, outlines
+    matched = [features[i] for i in some]
+    pairs, nearest = (
+        [Pair(some[pair.first], some[pair.second], pair.film) for pair in found]
+        for found in (pairs_of(matched, _PARTNERS), agreement.paired_with_nearest(matched))
     )
-    findings = [_of_geometry(geometry), _of_masks(views, some)]
+    world = cameras_in_frame(views.cameras, np.linalg.inv(views.world_from_scene))
+    geometry = consistency(world, pairs, views.names, outlines)
+    figure = agreement.error(world, nearest)
+    findings = [_of_geometry(geometry, figure, nearest), _of_masks(views, some)]
     if geometry.fault is None:
         findings += _of_place(views, placement.place_of(views.cameras, pairs, outlines))
     findings += [_of_views(views), *_of_poses(views), _of_exposure(np.array(brightness))]
-    return Examination(tuple(findings), geometry)
+    return Examination(tuple(findings), geometry, figure)
 
 
 def _of_picture(views: Views, index: int, is_matched: bool) -> tuple[Outline | None, float, Features | None]:
@@ -82,13 +85,14 @@ def _of_picture(views: Views, index: int, is_matched: bool) -> tuple[Outline | N
     return outline, float(files.encode_srgb(picture).mean()), features_of(picture) if is_matched else None
 
 
-def _of_geometry(geometry: Consistency) -> Finding:
+def _of_geometry(geometry: Consistency, figure: float, nearest: list[Pair]) -> Finding:
     about = "cameras and pictures"
     if geometry.fault is not None:
         return Finding(about, geometry.fault, is_fault=True)
     known = [
-        f"{geometry.matches} matches in {geometry.pairs} pairs of pictures lie {geometry.error:.2f} pixels (median) "
-        "from their epipolar lines"
+        f"SIFT matches lie {figure:.2f} pixels from their epipolar lines (median of Sampson's distance; "
+        f"{sum(len(pair.film[0]) for pair in nearest)} matches in {len(nearest)} pairs of pictures, none rejected), "
+        f"those that agree with one another {geometry.error:.2f} ({geometry.matches} in {geometry.pairs} pairs)"
         if geometry.pairs
         else "the pictures share too little texture to be matched",
         "too few whole outlines are known"

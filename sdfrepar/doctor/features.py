@@ -30,6 +30,7 @@ class Features:
     """The points of one picture."""
 
     film: np.ndarray  # (F, 2) pixels of the picture, corner convention
+    blur: np.ndarray  # (F,) scale: the Gaussian that they stand out of, pixels of the picture, shrunk if it was
     looks: np.ndarray  # (F, 128) unit descriptors
 
 
@@ -61,11 +62,12 @@ def features_of(picture: np.ndarray, *, contrast: float = _CONTRAST) -> Features
     try:
         finder.detect_and_extract(grey)
     except RuntimeError:  # Nothing found.
-        return Features(np.zeros((0, 2)), np.zeros((0, 128), np.float32))
+        return Features(np.zeros((0, 2)), np.zeros(0), np.zeros((0, 128), np.float32))
     looks, places = np.sqrt(np.asarray(finder.descriptors, np.float32)), np.asarray(finder.positions)
     # Positions are those in the picture of twice the size, halved: its pixels' centres lie a quarter further.
     film = (places[:, ::-1] + 0.25) / shrink
-    return Features(film, looks / np.maximum(np.linalg.norm(looks, axis=1, keepdims=True), 1e-9))
+    unit = looks / np.maximum(np.linalg.norm(looks, axis=1, keepdims=True), 1e-9)
+    return Features(film, np.asarray(finder.sigmas), unit)
 
 
 def pairs_of(
@@ -85,7 +87,7 @@ def pairs_of(
     count = len(found)
     compared = np.ones((count, count), bool) if likely is None else likely
     both = [(i, j) for i in range(count) for j in range(i + 1, count) if compared[i, j]]
-    matches = {(i, j): _matches(found[i], found[j], ratio) for i, j in both}
+    matches = {(i, j): matched(found[i], found[j], ratio) for i, j in both}
     shared = np.zeros((count, count), int)
     for (i, j), match in matches.items():
         shared[i, j] = shared[j, i] = len(match)
@@ -99,8 +101,8 @@ def pairs_of(
     return [pair for pair in pairs if pair is not None]
 
 
-def _matches(one: Features, other: Features, ratio: float) -> np.ndarray:
-    """Mutual best matches (M, 2), as indices, that are much better than the second best."""
+def matched(one: Features, other: Features, ratio: float) -> np.ndarray:
+    """Mutual best matches (M, 2), as indices, that are nearer than the second best by Lowe's ratio."""
     if min(len(one.film), len(other.film)) < 2:
         return np.zeros((0, 2), int)
     likeness = one.looks @ other.looks.T
