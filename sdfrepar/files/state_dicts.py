@@ -1,6 +1,6 @@
 """Weights that others published: PyTorch's files, `.npz` and `.safetensors`, as named arrays.
 
-Nothing in such a file is executed, and PyTorch is not needed. What the file is is told by its first bytes.
+Nothing in such a file is executed, and PyTorch is not needed. Its first bytes tell of what kind it is.
 """
 
 import io
@@ -67,7 +67,7 @@ def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
 def _read(data: bytes) -> dict[str, np.ndarray]:
     if not data:
         raise ValueError("it is empty; fetch the file again")
-    if data.startswith(b"PK"):
+    if data.startswith(b"PK\x03\x04"):
         return _read_zip(data)
     if data.startswith(b"\x80"):
         return _named_arrays(read_legacy(data))
@@ -78,19 +78,21 @@ def _read(data: bytes) -> dict[str, np.ndarray]:
 
 
 def _read_zip(data: bytes) -> dict[str, np.ndarray]:
+    with _opened(data) as archive:
+        names = archive.namelist()
+        pickles = [name for name in names if name.endswith("/data.pkl") and name.count("/") == 1]
+        if len(pickles) == 1:
+            return _named_arrays(read_archive(archive, pickles[0], len(data)))
+        if names and all(name.endswith(".npy") for name in names):
+            return _read_npz(data, content_size(archive))
+    raise ValueError("it is an archive, but neither one of torch.save nor an .npz; expected one of the two")
+
+
+def _opened(data: bytes) -> zipfile.ZipFile:
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            names = archive.namelist()
-            pickles = [name for name in names if name.endswith("/data.pkl") and name.count("/") == 1]
-            if len(pickles) == 1:
-                return _named_arrays(read_archive(archive, pickles[0], len(data)))
-            if names and all(name.endswith(".npy") for name in names):
-                return _read_npz(data, content_size(archive))
-    except ValueError:
-        raise
+        return zipfile.ZipFile(io.BytesIO(data))
     except Exception as error:
         raise ValueError(f"it is a damaged archive ({error}); fetch the file again") from error
-    raise ValueError("it is an archive, but neither one of torch.save nor an .npz; expected one of the two")
 
 
 def _read_npz(data: bytes, size: int) -> dict[str, np.ndarray]:
@@ -103,7 +105,7 @@ def _read_npz(data: bytes, size: int) -> dict[str, np.ndarray]:
 def _of_numbers(archive: Any, name: str) -> np.ndarray:
     try:
         array = archive[name]
-    except ValueError as error:
+    except Exception as error:
         raise ValueError(f"its array {name!r} cannot be read ({error}); expected plain numbers") from error
     if array.dtype.kind not in "biuf":
         raise ValueError(f"its array {name!r} is of {array.dtype}; expected real numbers")
@@ -135,6 +137,6 @@ def _named_arrays(file: TorchFile) -> dict[str, np.ndarray]:
     arrays: dict[str, np.ndarray] = {}
     for name, tensor in named_tensors(file.value):
         if name in arrays:
-            raise ValueError(f"it has two tensors of the name {name}; expected one each")
+            raise ValueError(f"it has two tensors of the name {name!r}; expected one each")
         arrays[name] = file.array(tensor)
     return arrays

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sdfrepar.files.numbers import itemsize, numbers
-from sdfrepar.files.torch_pickle import Storage, Tensor, read_pickle
+from sdfrepar.files.torch_pickle import read_pickle
+from sdfrepar.files.torch_tensors import Storage, Tensor
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
@@ -73,10 +74,10 @@ def read_archive(archive: zipfile.ZipFile, pickle: str, most: int) -> TorchFile:
     if any(i.compress_type != zipfile.ZIP_STORED for i in archive.infolist()) or content_size(archive) > most:
         raise ValueError("its entries are compressed or larger than the file; expected those of torch.save as they are")
     folder = pickle.removesuffix("data.pkl")
-    if f"{folder}byteorder" in archive.namelist() and archive.read(f"{folder}byteorder") != b"little":
+    if f"{folder}byteorder" in archive.namelist() and _content(archive, f"{folder}byteorder") != b"little":
         raise ValueError("it was written on a big-endian machine; save it again on a usual one")
-    value, storages = read_pickle(io.BytesIO(archive.read(pickle)))
-    arrays = {key: _entry(archive, f"{folder}data/{key}", storage) for key, storage in storages.items()}
+    value, storages = read_pickle(io.BytesIO(_content(archive, pickle)))
+    arrays = {key: _numbers(_content(archive, f"{folder}data/{key}"), storage) for key, storage in storages.items()}
     return TorchFile(value, arrays)
 
 
@@ -93,10 +94,11 @@ def _next_storage(file: io.BytesIO, data: bytes, storage: Storage) -> np.ndarray
     return _numbers(raw, storage)
 
 
-def _entry(archive: zipfile.ZipFile, name: str, storage: Storage) -> np.ndarray:
-    if name not in archive.NameToInfo:
-        raise ValueError(f"it lacks the entry {name[:100]}; fetch the file again")
-    return _numbers(archive.read(name), storage)
+def _content(archive: zipfile.ZipFile, name: str) -> bytes:
+    try:
+        return archive.read(name)
+    except Exception as error:
+        raise ValueError(f"its entry {name[:100]!r} is missing or damaged ({error}); fetch the file again") from error
 
 
 def _numbers(raw: bytes | memoryview, storage: Storage) -> np.ndarray:

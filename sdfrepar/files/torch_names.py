@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from sdfrepar.files.torch_pickle import Tensor
+from sdfrepar.files.torch_tensors import Tensor
 
 # No name of a weight is as long; dicts that lie in one another thousands deep would make it so.
 _LONGEST_NAME = 256
@@ -26,7 +26,7 @@ def named_tensors(value: Any) -> Iterator[tuple[str, Tensor]]:
         if isinstance(value, Tensor):
             yield name, value
         elif has_more.get(id(value)):
-            raise ValueError(f"it holds the same dict or list in two places, the second {name}; expected each once")
+            raise ValueError(f"it holds the same dict or list in two places, the second {name!r}; expected each once")
         elif id(value) not in has_more:
             inner = _items(value)
             has_more[id(value)] = bool(inner)

@@ -6,11 +6,12 @@ program becomes a `_Name`, which does nothing; the few that a state dict needs h
 refused. The stack never holds a function or a class, so there is nothing that a hostile program could call.
 """
 
-import math
 import pickletools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NamedTuple
+
+from sdfrepar.files.torch_tensors import Storage, Tensor, storage_of, tensor_of
 
 _STORAGES = {
     "torch.FloatStorage": "float32",
@@ -44,28 +45,6 @@ _INSTRUCTIONS = {instruction.code.encode("latin-1"): instruction for instruction
 
 # About 35 instructions make a tensor. The bound keeps a hostile file from taking minutes.
 _MOST_INSTRUCTIONS = 1_000_000
-# Beyond what any memory holds, and small enough that products of a few stay short.
-_LARGEST_COUNT = 2**48
-_MOST_AXES = 16
-
-
-@dataclass(frozen=True)
-class Storage:
-    """A run of numbers that lies outside the pickle."""
-
-    key: str  # its name in the file
-    dtype: str
-    size: int  # in elements
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """A view of a storage, known to lie inside of it; all counts in elements."""
-
-    storage: Storage
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
 
 
 class Pickled(NamedTuple):
@@ -104,12 +83,18 @@ def _instructions(file: BinaryIO) -> Iterator[tuple[str, Any]]:
             )
         if instruction.name == "STOP":
             return
-        try:
-            argument = instruction.arg.reader(file) if instruction.arg else None
-        except ValueError as error:
-            raise ValueError(f"its pickle is damaged ({error}); fetch the file again") from error
-        yield instruction.name, argument
+        yield instruction.name, _argument(file, instruction)
     raise ValueError(f"its pickle has over {_MOST_INSTRUCTIONS} instructions; expected about 35 for each tensor")
+
+
+def _argument(file: BinaryIO, instruction: pickletools.OpcodeInfo) -> Any:
+    if instruction.name == "GLOBAL":
+        # The library's reader resolves escapes in these two lines, which pickles do not have.
+        return [file.readline().decode("latin-1").removesuffix("\n") for _ in range(2)]
+    try:
+        return instruction.arg.reader(file) if instruction.arg else None
+    except ValueError as error:
+        raise ValueError(f"its pickle is damaged ({error}); fetch the file again") from error
 
 
 @dataclass(frozen=True)
@@ -162,7 +147,7 @@ class _Machine:
             case "BINGET" | "LONG_BINGET":
                 self.stack.append(self.memo[argument])
             case "GLOBAL":
-                self.stack.append(_known_name(*argument.split(" ", 1)))
+                self.stack.append(_known_name(*argument))
             case "STACK_GLOBAL":
                 self.stack.append(_known_name(*self._take(2)))
             case "REDUCE":
@@ -200,13 +185,13 @@ class _Machine:
         self.stack[-1].extend(items)
 
     def _put_storage(self, persistent: Any) -> None:
-        """The storage that a persistent id describes: ("storage", type, key, device, size), in old files and a None."""
+        """The storage that a persistent id describes: ("storage", type, key, device, size)."""
+        # Old files add the part of the storage that is meant: None for all of it.
+        if isinstance(persistent, tuple) and persistent[5:] == (None,):
+            persistent = persistent[:5]
         match persistent:
-            case ("storage", _Name(name), str(key), _, int(size), *views) if name in _STORAGES and views in (
-                [],
-                [None],
-            ):
-                storage = Storage(key, _STORAGES[name], _counts((size,))[0])
+            case ("storage", _Name(name), str(key), _, int(size)) if name in _STORAGES:
+                storage = storage_of(key, _STORAGES[name], size)
             case _:
                 raise ValueError("its pickle describes a storage in an unknown way; save it again by a current PyTorch")
         if self.storages.setdefault(key, storage) != storage:
@@ -220,7 +205,7 @@ def _known_name(module: Any, name: Any) -> _Name:
     dotted = f"{module}.{name}"
     if dotted not in _CALLS and dotted not in _STORAGES:
         raise ValueError(
-            f"its pickle asks for {dotted[:100]}, which no dict of tensors needs; nothing of it was run, so save "
+            f"its pickle asks for {dotted[:100]!r}, which no dict of tensors needs; nothing of it was run, so save "
             "model.state_dict() alone, or the arrays as .npz or .safetensors"
         )
     return _Name(dotted)
@@ -239,38 +224,6 @@ def _called(function: Any, arguments: Any) -> Any:
             _Name("torch._utils._rebuild_tensor_v2"),
             (Storage() as storage, int(offset), tuple(shape), tuple(strides), *_),
         ):
-            return _tensor(storage, offset, shape, strides)
+            return tensor_of(storage, offset, shape, strides)
     called = function.name if isinstance(function, _Name) else f"a {type(function).__name__}"
     raise ValueError(f"its pickle calls {called} as PyTorch does not; nothing of it was run, so fetch the file again")
-
-
-def _tensor(storage: Storage, offset: int, shape: tuple[Any, ...], strides: tuple[Any, ...]) -> Tensor:
-    (offset,) = _counts((offset,))
-    tensor = Tensor(storage, offset, _counts(shape), _counts(strides))
-    if not _lies_inside(tensor):
-        raise ValueError(
-            f"its pickle claims a tensor of shape {tensor.shape}, strides {tensor.strides} and offset {tensor.offset} "
-            f"in a storage of {storage.size} numbers; expected one that lies inside, so fetch the file again"
-        )
-    return tensor
-
-
-def _lies_inside(tensor: Tensor) -> bool:
-    """Whether all elements lie in the storage, and are no more than it holds."""
-    shape, strides, size = tensor.shape, tensor.strides, tensor.storage.size
-    if len(shape) != len(strides):
-        return False
-    if 0 in shape:
-        # NumPy multiplies the other axes of an empty array too.
-        return math.prod(n for n in shape if n) < _LARGEST_COUNT
-    last = tensor.offset + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
-    return last < size and math.prod(shape) <= size
-
-
-def _counts(values: tuple[Any, ...]) -> tuple[int, ...]:
-    if len(values) > _MOST_AXES or not all(isinstance(n, int) and 0 <= n < _LARGEST_COUNT for n in values):
-        raise ValueError(
-            f"its pickle gives a size, stride or offset that no tensor has; expected at most {_MOST_AXES} whole "
-            "numbers that are not negative, so fetch the file again"
-        )
-    return tuple(int(n) for n in values)
