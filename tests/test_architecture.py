@@ -51,13 +51,14 @@ THIRD_PARTIES = {
     "orbax": {"checkpoints"},
     "png": {"files"},
     "pycolmap": {"datasets"},
+    "safetensors": {"files"},
     "trimesh": {"files", "grids", "meshing", "evaluation"},
     "igl": {"grids"},
     "mitsuba": set(),
     "drjit": set(),
     "jax.config": set(),
 }
-SLOW_TO_IMPORT = {"trimesh", "igl", "pycolmap"}
+SLOW_TO_IMPORT = {"trimesh", "igl", "pycolmap", "safetensors"}
 LONGEST = 350
 
 SOURCES = sorted((ROOT / PACKAGE).rglob("*.py"))

@@ -1,4 +1,4 @@
-"""The edge where arrays meet the disk: pictures, meshes, JSON and bytes.
+"""The edge where arrays meet the disk: pictures, meshes, published weights, JSON and bytes.
 
 Every whole-file write is atomic: a reader sees the old file or the new one, never half of one, even after
 a killed run.
@@ -16,6 +16,7 @@ from sdfrepar.files.pictures import (
     write_image,
 )
 from sdfrepar.files.raw import require_file, write_bytes
+from sdfrepar.files.state_dicts import read_state_dict
 
 __all__ = [
     "PictureKind",
@@ -28,6 +29,7 @@ __all__ = [
     "read_json",
     "read_json_lines",
     "read_mesh",
+    "read_state_dict",
     "require_file",
     "require_mesh",
     "write_bytes",
