@@ -65,7 +65,7 @@ def unproject(camera: Camera, u: jax.Array) -> jax.Array:
 
 
 def origin_of(camera: Camera, u: jax.Array) -> jax.Array:
-    """Where the ray through film position `u` (2,), pixels, begins, (3,): in the plane of a parallel camera, or at it."""
+    """Where the ray through film position `u` (2,), pixels, begins, (3,): in a parallel camera's plane, or at it."""
     if not camera.parallel:
         return camera.position
     return camera.position + camera.rotation[:, :2] @ ((u - camera.principal) / camera.focal)

@@ -52,7 +52,9 @@ def of_family(family: Family, rng: np.random.Generator) -> Shape:
 def sample(shape: Shape, count: int, rng: np.random.Generator) -> Samples:
     """So many points, most of them next to the surface, in random order."""
     anywhere = round(_ANYWHERE * count)
-    on_surface = evaluation.sample_surface(shape.vertices, shape.faces, count - anywhere, seed=int(rng.integers(1 << 31)))
+    on_surface = evaluation.sample_surface(
+        shape.vertices, shape.faces, count - anywhere, seed=int(rng.integers(1 << 31))
+    )
     deviation = np.where(rng.random(len(on_surface)) < 0.5, *_NEAR)
     near = on_surface + deviation[:, None] * rng.standard_normal(on_surface.shape)
     points = np.concatenate([near, _in_ball(anywhere, rng)])[rng.permutation(count)].astype(np.float32)

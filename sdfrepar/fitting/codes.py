@@ -1,6 +1,6 @@
 """A decoder and the codes of many shapes, fitted together to samples of their distances: the auto-decoder of [P19]."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -118,5 +118,8 @@ def _optimiser(config: CodesConfig) -> optax.GradientTransformation:
         )
         return optax.adam(schedule)
 
-    groups = {"network": adam(config.rate), "codes": adam(config.code_rate)}
+    groups: dict[Hashable, optax.GradientTransformation] = {
+        "network": adam(config.rate),
+        "codes": adam(config.code_rate),
+    }
     return optax.chain(optax.clip_by_global_norm(1.0), optax.multi_transform(groups, {k: k for k in groups}))

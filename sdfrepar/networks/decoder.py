@@ -106,8 +106,8 @@ def decoder(config: DecoderConfig) -> Decoder:
     module = DecoderNetwork(config)
 
     def decoded(params: Any, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        distance, properties = module.apply({"params": params["network"]}, x, params.get("code"))  # pyright: ignore
-        return distance, properties
+        applied: Any = module.apply({"params": params["network"]}, x, params.get("code"))
+        return applied
 
     return Decoder(
         distance=lambda params, x: decoded(params, x)[0],

@@ -56,7 +56,7 @@ def least_field(distance: Distance, params: Any, line: Line, march: March) -> ja
 def _field_and_slope(
     distance: Distance, params: Any, x: jax.Array, direction: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """f () at x (3,), and its detached slope () along the direction."""
+    """The field () at x (3,), and its detached slope () along the direction."""
     f = distance(params, x)
     still, at, along = jax.lax.stop_gradient((params, x, direction))
     return f, jax.jvp(lambda y: distance(still, y), (at,), (along,))[1]

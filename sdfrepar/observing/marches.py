@@ -96,7 +96,8 @@ def _coarse(
         near = jnp.where(touches, marches.entered, marches.distance - marches.step)
         alive = marches.status != Status.MISS
     rows, columns = _shape(camera, scale)
-    return _Start(*(x.reshape(rows, columns) for x in (near, marches.slope, alive)), scale), queries
+    near, slope, alive = (x.reshape(rows, columns) for x in (near, marches.slope, alive))
+    return _Start(near, slope, alive, scale), queries
 
 
 def _march(
@@ -194,7 +195,9 @@ def _begun(config: ObserveConfig, lines: Line, start: _Start | None, camera: Cam
         alive = lines.far > lines.near
     else:
         rows, columns = (jnp.arange(n) * scale // start.scale for n in _shape(camera, scale))
-        near, slope, alive = (x[rows[:, None], columns[None]].reshape(-1) for x in start[:3])
+        near, slope, alive = (
+            x[rows[:, None], columns[None]].reshape(-1) for x in (start.near, start.slope, start.alive)
+        )
         near = jnp.maximum(near, lines.near)
     far = jnp.where(alive, lines.far, -jnp.inf)
     return jax.vmap(partial(tracing.begin, config.march))(near, far, slope)
