@@ -7,6 +7,7 @@ surface      the SDF and radiance networks of [I20] and [B22]
 background   radiance around the scene
 voxels       the SDF as a pyramid of spline grids
 decoder      the SDF of a family of shapes, by a code [P19]
+published    decoders that others have trained
 scene        all of them as a `rendering.Scene`
 
 The only modules that know Flax's layers. Nothing of the pipeline imports them: a network enters as a `rendering.Scene`.
@@ -15,6 +16,7 @@ The only modules that know Flax's layers. Nothing of the pipeline imports them: 
 from sdfrepar.networks.config import BackgroundConfig, FeatureConfig, NetworkConfig, VoxelConfig
 from sdfrepar.networks.decoder import Decoder, DecoderConfig, decoder, initial_decoder
 from sdfrepar.networks.layers import encode, folded, softplus
+from sdfrepar.networks.published import from_state_dict
 from sdfrepar.networks.scene import initialise, prepared, scene
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "decoder",
     "encode",
     "folded",
+    "from_state_dict",
     "initial_decoder",
     "initialise",
     "prepared",
