@@ -1,5 +1,6 @@
 """What there is to observe, and how."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -56,7 +57,7 @@ class ObserveConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
-        falling = all(a > b and a % b == 0 for a, b in zip(self.scales, (*self.scales[1:], 1), strict=True))
+        falling = all(a > b and a % b == 0 for a, b in itertools.pairwise((*self.scales, 1)))
         if self.split != "none" and not (self.scales and falling):
             raise ValueError(
                 f"observe.scales is {self.scales}; expected falling sides of coarse pixels, each a multiple of the "

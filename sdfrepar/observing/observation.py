@@ -89,5 +89,5 @@ def _normal(distance: Distance, config: ObserveConfig, params: Any, x: jax.Array
     if config.normals == "derivative":
         return shading.normal(distance, params, x)
     steps = threshold * jnp.eye(3)
-    ahead, behind = (jax.vmap(partial(distance, params))(x + sign * steps) for sign in (1.0, -1.0))
+    ahead, behind = (jax.vmap(partial(distance, params))(x[None] + sign * steps) for sign in (1.0, -1.0))
     return safe_normalize((ahead - behind) / (2.0 * threshold))
