@@ -17,6 +17,7 @@ Notation      f distance, x point, u film position, V displacement of the film, 
 Papers        [B22] Bangaru et al., Differentiable Rendering of Neural SDFs through Reparameterization, SIGGRAPH Asia 22
               [I20] Yariv et al., Multiview Neural Surface Reconstruction (IDR), NeurIPS 2020
               [D20] Liu et al., DIST: Rendering Deep Implicit SDFs with Differentiable Sphere Tracing, CVPR 2020
+              [P19] Park et al., DeepSDF: Learning Continuous Signed Distance Functions, CVPR 2019
               [V22] Vicini et al., Differentiable Signed Distance Function Rendering, SIGGRAPH 2022
               [W24] Wang et al., A Simple Approach to Differentiable Rendering of SDFs, SIGGRAPH Asia 2024
 """
