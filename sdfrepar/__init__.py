@@ -7,7 +7,7 @@ The pipeline, one module a stage, each stage written for one ray:
 
 Foundations   records, numerics, fields, grids, networks
 Stages        cameras, raygen, tracing, warping, shading, imaging
-Composition   rendering, triangulation, losses, fitting
+Composition   rendering, observing, triangulation, losses, fitting
 Instruments   gradcheck, evaluation, meshing
 Edges         files, films, datasets, reports, checkpoints
 
