@@ -1,5 +1,6 @@
 """First-order mode: accelerations against the plain march, derivatives against closed forms and differences."""
 
+import functools
 from dataclasses import replace
 
 import jax
@@ -27,11 +28,15 @@ WAYS = {
 }
 
 
-def marched(config: ObserveConfig, camera=CAMERA):
+@functools.cache
+def compiled(config: ObserveConfig):
     # Small blocks, since what fills up a block counts as asked for.
     config = replace(config, block=32)
-    found = jax.jit(lambda params, camera: observing.march_picture(fields.torus, config, params, camera))
-    return found(scenes.TORUS, camera)
+    return jax.jit(lambda camera: observing.march_picture(fields.torus, config, scenes.TORUS, camera))
+
+
+def marched(config: ObserveConfig, camera=CAMERA):
+    return compiled(config)(camera)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +44,10 @@ def plain():
     return marched(PLAIN)
 
 
-@pytest.mark.parametrize("name", WAYS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if name in ("footprint", "rough") else name for name in WAYS],
+)
 def test_every_acceleration_sees_the_same_for_fewer_queries(plain, name):
     found, threshold = marched(WAYS[name]), plain.threshold[0]
     hit, truth = (np.asarray(m.marches.status == 1) for m in (found, plain))
