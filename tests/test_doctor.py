@@ -8,7 +8,7 @@ import spoils
 
 from experiments import check_data, make_scene
 from experiments.make_scene import MakeConfig
-from sdfrepar import files
+from sdfrepar import datasets, doctor, files
 from sdfrepar.datasets import DataConfig, posed
 from sdfrepar.doctor import elsewhere, epipolar, geometry, outlines, placement, silhouettes
 from sdfrepar.doctor.features import Pair
@@ -169,6 +169,63 @@ def test_mistakes_are_named(spoiled, cause):
     cameras = rig()
     found = geometry.consistency(spoiled(cameras), pairs_of(cameras), [f"v{i}" for i in range(8)], outlined(cameras))
     assert found.fault is None if cause is None else cause in found.fault
+
+
+MIRROR = np.array([1.0, 1.0, -1.0])
+
+
+@pytest.mark.parametrize("axis", range(3))
+def test_mirrored_worlds_are_named(axis):
+    """A left-handed world, where a camera axis is turned round besides, so that the matrix is a rotation again."""
+    cameras = rig()
+    other = np.ones(3)
+    other[axis] = -1.0
+    mirrored = replace(
+        cameras,
+        position=MIRROR * cameras.position,
+        rotation=MIRROR[:, None] * cameras.rotation * other,
+    )
+    found = geometry.consistency(mirrored, pairs_of(cameras), [f"v{i}" for i in range(8)], outlined(cameras))
+    assert "poses are mirrored" in found.fault
+
+
+def test_negated_positions_are_a_mirror():
+    cameras = rig()
+    behind = replace(cameras, position=-cameras.position)
+    found = geometry.consistency(behind, pairs_of(cameras), [f"v{i}" for i in range(8)], outlined(cameras))
+    assert found.error < 0.1 and "poses are mirrored" in found.fault
+
+
+@pytest.mark.parametrize("turn", [[-1.0, 1.0, -1.0], [-1.0, -1.0, 1.0]])
+def test_axes_that_are_turned_by_half_are_no_mirror(turn):
+    cameras = rig()
+    turned = replace(cameras, rotation=cameras.rotation * np.array(turn))
+    found = geometry.consistency(turned, pairs_of(cameras), [f"v{i}" for i in range(8)], outlined(cameras))
+    assert "point the wrong way" in found.fault
+
+
+@pytest.mark.parametrize(("shift", "offset"), [(-0.5, "0"), (0.5, "0.5"), (0.0, None)])
+def test_centres_of_pixels_that_are_counted_otherwise_are_mentioned(tmp_path, shift, offset):
+    """Masks of a ball, seen by many, tell half a pixel."""
+    make_scene.write(
+        MakeConfig(
+            format="transforms",
+            alpha=True,
+            views=12,
+            test_views=2,
+            resolution=128,
+            occupancy_resolution=8,
+            surface_points=50,
+        ),
+        tmp_path / "a",
+    )
+    views = datasets.survey(tmp_path / "a", DataConfig(pixel_offset=0.5 - shift)).views
+    found = {finding.about: finding for finding in doctor.examine(views).findings}
+    assert not any(finding.is_fault for finding in found.values())
+    if offset is None:
+        assert "pixel centres" not in found
+    else:
+        assert found["pixel centres"].sentence.endswith(f"--data.pixel_offset={offset}")
 
 
 def test_one_camera_that_is_off_is_named():

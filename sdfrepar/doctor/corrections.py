@@ -8,6 +8,7 @@ import numpy as np
 from sdfrepar.records import Camera
 
 _FLIP = np.diag([1.0, -1.0, -1.0])
+_ABOUT_Y, _ABOUT_Z = np.diag([-1.0, 1.0, -1.0]), np.diag([-1.0, -1.0, 1.0])
 
 
 def corrected(cameras: Camera) -> Iterator[tuple[str, Camera]]:
@@ -24,6 +25,11 @@ def corrected(cameras: Camera) -> Iterator[tuple[str, Camera]]:
     yield (
         "the camera axes are flipped: OpenGL poses (looking along -z) read as OpenCV ones (along +z), or the reverse",
         posed(rotation @ _FLIP, position),
+    )
+    yield "the camera axes x and z point the wrong way", posed(rotation @ _ABOUT_Y, position)
+    yield (
+        "the pictures are upside down: turned by half, or the camera axes x and y point the wrong way",
+        posed(rotation @ _ABOUT_Z, position),
     )
     # What stands in the file has OpenCV axes, or OpenGL ones that the reader has flipped.
     for axes in (np.eye(3), _FLIP):

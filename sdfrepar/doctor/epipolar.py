@@ -7,6 +7,9 @@ import numpy as np
 from sdfrepar.doctor.features import Pair
 from sdfrepar.records import Camera
 
+# Squared sine of the angle between rays that say nothing of where they meet.
+_PARALLEL = 1e-4
+
 
 def fundamental(cameras: Camera, first: int, second: int) -> np.ndarray:
     """The matrix (3, 3) that takes a point of the first picture to its line in the second; pixels."""
@@ -43,18 +46,17 @@ def points(cameras: Camera, pairs: Sequence[Pair]) -> tuple[np.ndarray, np.ndarr
     Returns:
         (M, 3), in the frame of the cameras, and whether each lies before both cameras, and the rays are not parallel.
     """
-    middles, sound = [], []
-    for pair in pairs:
-        (o1, d1), (o2, d2) = (
-            rays(cameras, view, film) for view, film in zip((pair.first, pair.second), pair.film, strict=True)
-        )
-        between, cosine = o2 - o1, np.sum(d1 * d2, axis=1)
-        square = np.maximum(1.0 - cosine**2, 1e-12)
-        t1 = (d1 @ between - cosine * (d2 @ between)) / square
-        t2 = (cosine * (d1 @ between) - d2 @ between) / square
-        middles.append(0.5 * (o1 + t1[:, None] * d1 + o2 + t2[:, None] * d2))
-        sound.append((t1 > 0) & (t2 > 0) & (square > 1e-4))
-    return np.concatenate(middles), np.concatenate(sound)
+    found = [_crossing(cameras, pair) for pair in pairs]
+    middles, along, square = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return middles, np.all(along > 0, axis=1) & (square > _PARALLEL)
+
+
+def before(cameras: Camera, pairs: Sequence[Pair]) -> np.ndarray:
+    """Of the matches whose rays are not parallel, whether each lies before both cameras; `[True]` if there are none."""
+    found = [_crossing(cameras, pair) for pair in pairs]
+    _, along, square = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    kept = square > _PARALLEL
+    return np.all(along[kept] > 0, axis=1) if kept.any() else np.ones(1, bool)
 
 
 def rays(cameras: Camera, view: int, film: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -62,6 +64,19 @@ def rays(cameras: Camera, view: int, film: np.ndarray) -> tuple[np.ndarray, np.n
     ahead = np.concatenate([film, np.ones((len(film), 1))], axis=1) @ _film(cameras, view).T
     directions = ahead @ _rotation(cameras, view).T
     return _position(cameras, view), directions / np.linalg.norm(directions, axis=1, keepdims=True)
+
+
+def _crossing(cameras: Camera, pair: Pair) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where rays of matches pass nearest to one another (M, 3), how far along them (M, 2), and squared sines (M,)."""
+    (o1, d1), (o2, d2) = (
+        rays(cameras, view, film) for view, film in zip((pair.first, pair.second), pair.film, strict=True)
+    )
+    between, cosine = o2 - o1, np.sum(d1 * d2, axis=1)
+    square = np.maximum(1.0 - cosine**2, 1e-12)
+    t1 = (d1 @ between - cosine * (d2 @ between)) / square
+    t2 = (cosine * (d1 @ between) - d2 @ between) / square
+    middle = 0.5 * (o1 + t1[:, None] * d1 + o2 + t2[:, None] * d2)
+    return middle, np.stack([t1, t2], axis=1), square
 
 
 def _off(cameras: Camera, pair: Pair) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,7 @@
 """All checks of a data set, one after the other."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,15 +13,19 @@ from sdfrepar.doctor import agreement, placement
 from sdfrepar.doctor.features import Features, Pair, features_of, pairs_of
 from sdfrepar.doctor.geometry import Consistency, consistency
 from sdfrepar.doctor.outlines import Outline, before_even_background, of_mask
+from sdfrepar.doctor.outlines import error as error_of_outlines
 from sdfrepar.doctor.placement import Place
 from sdfrepar.doctor.sampling import neighbours
 from sdfrepar.doctor.silhouettes import coverage
-from sdfrepar.records import Views
+from sdfrepar.records import Camera, Views
 
 _PARTNERS = 4
 
 # Standard deviation of the pictures' mean sRGB values from which exposures are mentioned.
 _UNEVEN = 0.05
+
+# Half a pixel's shift must leave at most so much of the outlines' error, and take so many pixels away, to be mentioned.
+_CENTRED, _CLEARLY = 0.7, 0.1
 
 # Poses that differ by less, relative to the distance from the object, are the same.
 _SAME = 1e-5
@@ -73,6 +78,8 @@ def examine(views: Views) -> Examination:
     figure = agreement.error(world, nearest)
     findings = [_of_geometry(geometry, figure, nearest), _of_masks(views, some)]
     if geometry.fault is None:
+        # Outlines by brightness are not sharp enough for half a pixel.
+        findings += [] if views.masks is None else _of_centres(world, outlines, geometry.outlines)
         findings += _of_place(views, placement.place_of(views.cameras, pairs, outlines))
     findings += [_of_views(views), *_of_poses(views), _of_exposure(np.array(brightness))]
     return Examination(tuple(findings), geometry, figure)
@@ -100,6 +107,29 @@ def _of_geometry(geometry: Consistency, figure: float, nearest: list[Pair]) -> F
         else f"outlines are {geometry.outlines:.2f} pixels (median) from touching the same planes",
     ]
     return Finding(about, "; ".join(known))
+
+
+def _of_centres(world: Camera, found: Sequence[Outline | None], here: float) -> list[Finding]:
+    """Where outlines have the centres of pixels, if clearly not where the intrinsics were read to have them.
+
+    Args:
+        world: cameras, leading axis N.
+        found: the N outlines of the object.
+        here: their error, pixels, as it is; not a number with too few outlines.
+    """
+    moved = [
+        error_of_outlines(replace(world, principal=np.asarray(world.principal) + shift), found)[0]
+        for shift in (0.5, -0.5)
+    ]
+    best = int(np.argmin(moved))
+    if not (moved[best] < _CENTRED * here and here - moved[best] > _CLEARLY):
+        return []
+    counted = ("at whole numbers", "half a pixel from the corner")[best]
+    sentence = (
+        f"outlines fit better where pixels have their centres {counted} ({moved[best]:.2f} pixels in place of "
+        f"{here:.2f}); the intrinsics may count so: try --data.pixel_offset={(0, 0.5)[best]}"
+    )
+    return [Finding("pixel centres", sentence)]
 
 
 def _of_masks(views: Views, some: list[int]) -> Finding:

@@ -24,6 +24,13 @@ _BETTER, _GAIN = 0.6, 0.25
 # A shuffle leaves hardly a pair as it was.
 _SHUFFLED = 0.6
 
+# Of what sound cameras share, so much lies before them, and of what mirrored ones share, next to nothing.
+_BEFORE = 0.3
+_MIRRORED = (
+    "the poses are mirrored: what the pictures share lies behind the cameras. Coordinates of a left-handed world, or "
+    "one axis negated"
+)
+
 
 @dataclass(frozen=True)
 class Consistency:
@@ -72,14 +79,16 @@ def _fault(cameras: Camera, pairs: Sequence[Pair], names: Sequence[str], found: 
     if not known.any():
         return None
     tried = [
-        (float(np.where(known, _errors(other, pairs, found), 0.0).sum()), cause) for cause, other in corrected(cameras)
+        (float(np.where(known, _errors(other, pairs, found), 0.0).sum()), cause, other)
+        for cause, other in corrected(cameras)
     ]
-    least, cause = min((total, cause) for total, cause in tried if not np.isnan(total))
+    least, cause, right = min((one for one in tried if not np.isnan(one[0])), key=lambda one: one[0])
     total = errors[known].sum()
     if least < min(_BETTER * total, total - _GAIN * scale) and least < known.sum() * sound:
+        cause = _MIRRORED if _is_mirrored(right, pairs) else cause
         return f"{cause} ({_sentence(errors)}; without the mistake the sum of it is {least:.2f} pixels)"
     if not np.any(errors[known] > sound) or not pairs:
-        return None
+        return _MIRRORED if _is_mirrored(cameras, pairs) else None
     share = share_elsewhere(cameras, pairs, sound)
     if share >= _SHUFFLED:
         return (
@@ -96,6 +105,11 @@ def _fault(cameras: Camera, pairs: Sequence[Pair], names: Sequence[str], found: 
         return None
     counts = np.bincount([view for pair in wrong for view in (pair.first, pair.second)], minlength=len(names))
     return f"the camera of {names[int(np.argmax(counts))]} and of some others is off"
+
+
+def _is_mirrored(cameras: Camera, pairs: Sequence[Pair]) -> bool:
+    """Whether cameras that explain matches have them behind: in a mirror, epipolar lines are the same."""
+    return bool(pairs) and float(np.mean(epipolar.before(cameras, pairs))) < _BEFORE
 
 
 def _sentence(errors: np.ndarray) -> str:
