@@ -13,7 +13,7 @@ import scenes
 from sdfrepar import fitting, imaging
 from sdfrepar.fitting import FitConfig
 from sdfrepar.imaging import FilmConfig
-from sdfrepar.records import Views
+from sdfrepar.records import Tracks, Views
 from sdfrepar.rendering import GradientConfig, RenderConfig, render_pixels
 
 CONFIG = FitConfig(pixels=4000, candidates=1, levels=3, descent=0.5)
@@ -49,6 +49,19 @@ def test_levels_descend(views):
     first, last = (np.bincount(np.log2(np.asarray(draw(views, p).width)).astype(int), minlength=3) for p in (0.0, 0.9))
     assert np.all(first > 100) and np.all(last > 100)
     assert first[2] > 1.5 * first[0] and last[0] > 1.5 * last[2]
+
+
+def test_drawn_points_come_with_the_cameras_that_see_them(views):
+    """As many as pixels, so that devices share them alike; the film says which picture it was."""
+    pixels = fitting.gather_pixels(views, 1)
+    assert fitting.draw_tracks(CONFIG, pixels, key=jax.random.key(0)) is None
+    seen_by = np.array([[0, 1, 0], [1, 0, 1]], np.int32)
+    film = np.stack([seen_by, 2 * seen_by], axis=-1).astype(np.float32)
+    tracks = Tracks(views=seen_by, film=film, seen=np.array([[True] * 3, [True, True, False]]))
+    drawn = fitting.draw_tracks(CONFIG, replace(pixels, tracks=tracks), key=jax.random.key(0))
+    chex.assert_shape(drawn.tracks.film, (CONFIG.pixels, 3, 2))
+    np.testing.assert_allclose(drawn.rig.position[..., 0], 0.5 * drawn.tracks.film[..., 0], atol=1e-6)
+    assert 0.45 < float(jnp.mean(drawn.tracks.seen[:, 2])) < 0.55
 
 
 def test_levels_stop_at_eight_pixels(views):
