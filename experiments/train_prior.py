@@ -21,6 +21,7 @@ from experiments.priors import folder, samples, store
 from experiments.priors.families import FAMILIES
 from experiments.priors.samples import Samples, Shape
 from experiments.priors.store import PriorConfig
+from experiments.runs import CHECKPOINTS, LOG
 from sdfrepar import checkpoints, files, fitting
 from sdfrepar.fitting import FitState
 from sdfrepar.reports import Progress
@@ -55,9 +56,9 @@ def train(config: PriorConfig, folders: Sequence[Path], workdir: Path) -> FitSta
                 if not np.isfinite(metrics["distance"]):
                     raise RunError(f"The loss is not finite at step {number}; lower --fit.rate.")
                 progress.update(number, metrics)
-                files.append_json_line(workdir / store.LOG, {"step": number, **metrics})
+                files.append_json_line(workdir / LOG, {"step": number, **metrics})
             if number == config.fit.steps or time.monotonic() - kept_at > config.checkpoint_every:
-                checkpoints.save(workdir / store.CHECKPOINTS, number, state, store.identity(config, names))
+                checkpoints.save(workdir / CHECKPOINTS, number, state, store.identity(config, names))
                 kept_at = time.monotonic()
     return state
 
@@ -104,11 +105,11 @@ def _from_families(config: PriorConfig) -> dict[str, Callable[[], Shape]]:
 
 def _start(config: PriorConfig, names: tuple[str, ...], workdir: Path) -> FitState:
     """The last checkpoint of the same prior, or fresh params."""
-    if checkpoints.latest_step(workdir / store.CHECKPOINTS) is None:
+    if checkpoints.latest_step(workdir / CHECKPOINTS) is None:
         params = fitting.initial_codes(config.network, len(names), key=jax.random.key(config.seed))
         return fitting.on_all_devices(fitting.first_codes_state(config.fit, params))
     like, wanted = store.state_like(config, len(names)), store.identity(config, names)
-    state = checkpoints.restore(workdir / store.CHECKPOINTS, like, config_json=wanted)
+    state = checkpoints.restore(workdir / CHECKPOINTS, like, config_json=wanted)
     print(f"{workdir} holds a checkpoint of this prior; it goes on at step {int(state.step)}.")
     return fitting.on_all_devices(state)
 

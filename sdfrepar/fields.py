@@ -7,6 +7,7 @@ Combinators take fields and return a field; their params are tuples or dicts of 
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -16,10 +17,19 @@ from sdfrepar.numerics import safe_norm, safe_normalize
 
 Distance = Callable[[Any, jax.Array], jax.Array]
 
+# Points evaluated at once by `values`.
+_CHUNK = 16384
+
 
 def gradient(distance: Distance, params: Any, x: jax.Array) -> jax.Array:
     """∂f/∂x (3,) at x (3,): the outward normal, of length 1 where the field is a true distance."""
     return jax.grad(distance, argnums=1)(params, x)
+
+
+@partial(jax.jit, static_argnames="distance")
+def values(distance: Distance, params: Any, points: jax.Array) -> jax.Array:
+    """The field (N,) at points (N, 3), so many at a time as memory is sure to hold."""
+    return jax.lax.map(lambda x: distance(params, x), points, batch_size=_CHUNK)
 
 
 def sphere(params: dict[str, jax.Array], x: jax.Array) -> jax.Array:

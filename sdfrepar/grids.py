@@ -8,20 +8,16 @@ i stands at -1 + (i - 1) h, so that the first and the last stand one cell outsid
 Samples are values of a field at the R = N - 2 corners of cells along each axis, the nodes, faces of the cube included.
 """
 
-from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sdfrepar.fields import Distance
+from sdfrepar.fields import Distance, values
 from sdfrepar.numerics import safe_norm
 
 Params = dict[str, jax.Array]
-
-# Points evaluated at once when a field is sampled.
-_CHUNK = 16384
 
 # Vertices may leave the unit sphere by the rounding of whoever scaled them to fit it; scene units.
 _SLACK = 1e-5
@@ -68,7 +64,7 @@ def sample(distance: Distance, params: Any, resolution: int) -> jax.Array:
         ValueError: the resolution is below 2.
     """
     points = jnp.asarray(_nodes(resolution))
-    return _values(distance, params, points).reshape((resolution,) * 3)
+    return values(distance, params, points).reshape((resolution,) * 3)
 
 
 def from_samples(values: jax.Array | np.ndarray) -> Params:
@@ -233,11 +229,6 @@ def _weights(t: jax.Array) -> jax.Array:
     """The four cubic B-splines (4, 3) that overlap a cell, at the place t (3,) in [0, 1] within it."""
     s = 1.0 - t
     return jnp.stack([s**3, 4.0 - 6.0 * t**2 + 3.0 * t**3, 4.0 - 6.0 * s**2 + 3.0 * s**3, t**3]) / 6.0
-
-
-@partial(jax.jit, static_argnames="distance")
-def _values(distance: Distance, params: Any, points: jax.Array) -> jax.Array:
-    return jax.lax.map(lambda x: distance(params, x), points, batch_size=_CHUNK)
 
 
 def _nodes(resolution: int) -> np.ndarray:

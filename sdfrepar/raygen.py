@@ -45,14 +45,13 @@ def line_through(camera: Camera, u: jax.Array, bound: jax.Array | float = 1.0) -
     Gradient: naive in the camera for all but `far`, which bounds and is not seen.
     """
     origin, direction = cameras.origin_of(camera, u), cameras.unproject(camera, u)
-    middle = -(origin @ direction)
-    half_chord = jnp.sqrt(jnp.maximum(bound**2 - (origin @ origin - middle**2), 1e-12))
+    middle, half_chord_squared = _chord(origin, direction, bound)
     pixel = 1.0 / camera.focal[0]
     zero = jnp.zeros_like(pixel)
     return Line(
         origin=origin,
         direction=direction,
-        near=jnp.maximum(middle - half_chord, 0.0),
+        near=jnp.maximum(middle - jnp.sqrt(jnp.maximum(half_chord_squared, 1e-12)), 0.0),
         far=_exit_of_sphere(origin, direction, bound),
         width=pixel if camera.parallel else zero,
         spread=zero if camera.parallel else pixel,
@@ -62,6 +61,11 @@ def line_through(camera: Camera, u: jax.Array, bound: jax.Array | float = 1.0) -
 def _exit_of_sphere(origin: jax.Array, direction: jax.Array, radius: jax.Array | float) -> jax.Array:
     """Where a line leaves a sphere at the origin, (); -inf where it misses. Detached: it bounds, it is not seen."""
     origin, direction, radius = jax.lax.stop_gradient((origin, direction, radius))
-    middle = -(origin @ direction)
-    half_chord_squared = radius**2 - (origin @ origin - middle**2)
+    middle, half_chord_squared = _chord(origin, direction, radius)
     return jnp.where(half_chord_squared > 0, middle + jnp.sqrt(jnp.maximum(half_chord_squared, 0.0)), -jnp.inf)
+
+
+def _chord(origin: jax.Array, direction: jax.Array, radius: jax.Array | float) -> tuple[jax.Array, jax.Array]:
+    """Where a line is nearest to the origin, (), and its squared half-length in a sphere there, negative beside it."""
+    middle = -(origin @ direction)
+    return middle, radius**2 - (origin @ origin - middle**2)

@@ -114,6 +114,19 @@ class Image:
     normal: jax.Array  # (..., 3) averaged outward normal, scene frame, 0 where none
 
 
+@struct.dataclass(kw_only=True)
+class Observation:
+    """What a camera sees of a shape; every field but `queries` has leading axes (height, width)."""
+
+    valid: jax.Array  # (...) bool, whether the ray meets the surface
+    distance: jax.Array  # (...) to the surface along the ray, scene units; 0 where not valid
+    depth: jax.Array  # (...) z of the surface seen from the camera, scene units; 0 where not valid
+    normal: jax.Array  # (..., 3) outward unit normal, scene frame; 0 where not valid
+    silhouette: jax.Array  # (...) least field along the ray less the threshold, scene units; negative on the shape
+    properties: jax.Array  # (..., C) what else is decoded at the surface; 0 where not valid
+    queries: jax.Array  # () int32, samples of the field that the march has asked for
+
+
 class Pictures(Protocol):
     """N arrays of one shape; a NumPy array (N, ...), or what reads an item from its file when it is asked for."""
 

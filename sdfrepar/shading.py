@@ -7,14 +7,14 @@ import jax.numpy as jnp
 
 from sdfrepar.fields import Distance, gradient
 from sdfrepar.numerics import away_from_zero, safe_normalize
-from sdfrepar.records import Ray
+from sdfrepar.records import Line, Ray
 
 # The slope n·d of a grazing hit is kept this far from zero, so that its inverse moves a point by at most 50 times the
 # field's change; beyond that the silhouette's warp carries the motion.
 _SLOPE_FLOOR = 0.02
 
 
-def surface_point(distance: Distance, params: Any, ray: Ray, t: jax.Array) -> jax.Array:
+def surface_point(distance: Distance, params: Any, ray: Ray | Line, t: jax.Array) -> jax.Array:
     """The point (3,) where a ray meets the surface, given the detached distance t () of its hit.
 
         x = o + t d,   t = t₀ - f(o + t₀ d; θ) / (n·d)₀                                                    [I20 eq. 3]

@@ -24,8 +24,8 @@ ORDER = [
     "shading",
     "imaging",
     "rendering",
-    "networks",
     "observing",
+    "networks",
     "triangulation",
     "losses",
     "fitting",
@@ -44,7 +44,7 @@ STAGES = {"raygen", "tracing", "warping", "shading", "imaging"}
 WITH_CAMERAS = {"raygen", "imaging"}
 THIRD_PARTIES = {
     "flax.linen": {"networks"},
-    "flax.struct": {"records", "tracing", "observing", "fitting"},
+    "flax.struct": {"records", "fitting"},
     "optax": {"fitting"},
     "absl": set(),
     "imageio": {"files", "films"},

@@ -1,7 +1,6 @@
 """The decoder of DeepSDF: its layout, folding, and the fit of a small family."""
 
 from functools import partial
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -106,16 +105,13 @@ def test_arrays_that_are_no_decoder_are_refused(arrays, words):
         networks.from_state_dict(arrays)
 
 
-FOLDER = Path(__file__).parents[2] / "shared" / "data" / "decoder_bob_and_spot"
-
-
 @pytest.mark.realdata
-@pytest.mark.skipif(not FOLDER.is_dir(), reason="needs the decoder that is not part of the project")
 @pytest.mark.parametrize(("shape", "euler"), [(0, 0), (1, 2)])
-def test_a_published_decoder_decodes_to_shapes_of_its_topology(shape, euler):
-    weights = files.read_state_dict(FOLDER / "model_latest.pth")
+def test_a_published_decoder_decodes_to_shapes_of_its_topology(realdata, shape, euler):
+    folder = realdata / "decoder_bob_and_spot"
+    weights = files.read_state_dict(folder / "model_latest.pth")
     config, params = networks.from_state_dict(weights, octaves=5)
-    codes = files.read_state_dict(FOLDER / "latent_latest.pth")
+    codes = files.read_state_dict(folder / "latent_latest.pth")
     (code,) = (array for name, array in codes.items() if name.endswith("weight"))
     mesh = meshing.extract(networks.decoder(config).distance, {**params, "code": jnp.asarray(code[shape])}, 96)
     assert mesh.watertight and mesh.euler_number == euler

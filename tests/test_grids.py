@@ -156,7 +156,7 @@ def test_from_samples_keeps_the_precision(x64, given, kept):
 
 
 def test_sample_visits_every_node_in_axis_order(monkeypatch):
-    monkeypatch.setattr(grids, "_CHUNK", 50)
+    monkeypatch.setattr(fields, "_CHUNK", 50)
     found = grids.sample(lambda weights, x: weights @ x, jnp.array([1.0, 10.0, 100.0]), 5)
     np.testing.assert_allclose(found, nodes_of(5) @ [1.0, 10.0, 100.0], atol=1e-4)
 

@@ -3,18 +3,18 @@
 Frame: y up; planes fly along -x, as those of the Princeton benchmark do once they are turned.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sdfrepar import fields
+from experiments.synthetic import parts
+from experiments.synthetic.parts import Vector
+from sdfrepar import cameras, fields
 from sdfrepar.fields import Distance
-
-_ALONG_X = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], np.float32)
-"""Scene from solid, for solids made along y."""
 
 
 @dataclass(frozen=True)
@@ -26,30 +26,26 @@ class Family:
     """random numbers -> params of one member."""
 
 
-def _place(solid: dict[str, Any], position: Any, rotation: np.ndarray | None = None) -> dict[str, Any]:
-    """Params of `fields.placed`."""
-    turned = np.eye(3, dtype=np.float32) if rotation is None else rotation
-    return _arrays({"solid": solid, "position": position, "rotation": turned})
+def _board(half_extent: Sequence[float], rounding: float, centre: Vector, turn: np.ndarray | None = None) -> Any:
+    """Params of a placed box with rounded edges, its size with them, turned by a rotation (3, 3)."""
+    x, y, _ = np.eye(3) if turn is None else turn.T
+    inner = np.asarray(half_extent) - rounding
+    return parts.at(centre, fields.box, axis=y, facing=x, half_extent=inner, rounding=rounding).params
 
 
-def _box(half_extent: Any, rounding: float) -> dict[str, Any]:
-    return {"half_extent": np.asarray(half_extent, np.float32) - rounding, "rounding": rounding}
+def _rotation(*vector: float) -> np.ndarray:
+    """The rotation (3, 3) about a vector by its length, radians."""
+    return np.asarray(cameras.rotation_by(jnp.array(vector)))
 
 
-def _arrays(tree: Any) -> Any:
-    if isinstance(tree, dict):
-        return {name: _arrays(leaf) for name, leaf in tree.items()}
-    return jnp.asarray(tree, jnp.float32)
+def _united(solids: Sequence[Any], width: float) -> Any:
+    """Params of `fields.smooth_union_of`."""
+    return {"solids": jax.tree.map(lambda *leaves: np.stack(leaves), *solids), "width": np.float32(width)}
 
 
-def _about_y(angle: float) -> np.ndarray:
-    c, s = np.cos(angle), np.sin(angle)
-    return np.array([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]], np.float32)
-
-
-def _about_x(angle: float) -> np.ndarray:
-    c, s = np.cos(angle), np.sin(angle)
-    return np.array([[1.0, 0.0, 0.0], [0.0, c, -s], [0.0, s, c]], np.float32)
+def _joined(first: Any, second: Any, width: float) -> Any:
+    """Params of `fields.smooth_union` and `fields.smooth_difference`."""
+    return {"first": first, "second": second, "width": np.float32(width)}
 
 
 _BOX, _CONE = fields.placed(fields.box), fields.placed(fields.rounded_cone)
@@ -63,37 +59,33 @@ def _plane(rng: np.random.Generator) -> Any:
     lifted, at = rng.uniform(0.0, 0.15), rng.uniform(-0.15, 0.1)
     tail_span, fin = rng.uniform(0.2, 0.32), rng.uniform(0.18, 0.32)
     thickness = 0.025
-    body = {"half_length": length - girth, "lower": girth, "upper": rng.uniform(0.4, 0.8) * girth}
+    sizes: dict[str, Any] = {"half_length": length - girth, "lower": girth, "upper": rng.uniform(0.4, 0.8) * girth}
+    body = parts.at((0.0, 0.0, 0.0), fields.rounded_cone, axis=(-1.0, 0.0, 0.0), facing=(0.0, 1.0, 0.0), **sizes)
     flats = []
     for side in (-1.0, 1.0):
-        turn = _about_y(-side * sweep) @ _about_x(-side * lifted)
+        turn = _rotation(0.0, -side * sweep, 0.0) @ _rotation(-side * lifted, 0.0, 0.0)
         middle = np.array([at, -0.3 * girth, 0.0]) + turn @ np.array([0.0, 0.0, 0.5 * side * span])
-        flats.append(_place(_box((chord, thickness, 0.5 * span), 0.02), middle, turn))
-        turn = _about_y(-side * sweep)
+        flats.append(_board((chord, thickness, 0.5 * span), 0.02, middle, turn))
+        turn = _rotation(0.0, -side * sweep, 0.0)
         middle = np.array([length - 0.12, 0.3 * girth, 0.0]) + turn @ np.array([0.0, 0.0, 0.5 * side * tail_span])
-        flats.append(_place(_box((0.6 * chord, thickness, 0.5 * tail_span), 0.02), middle, turn))
-    flats.append(_place(_box((0.6 * chord, 0.5 * fin, thickness), 0.02), (length - 0.1, 0.5 * fin, 0.0)))
-    stacked = {"solids": _stacked(flats), "width": jnp.asarray(0.02)}
-    return {"first": _place(body, (0.0, 0.0, 0.0), _ALONG_X), "second": stacked, "width": jnp.asarray(0.05)}
+        flats.append(_board((0.6 * chord, thickness, 0.5 * tail_span), 0.02, middle, turn))
+    flats.append(_board((0.6 * chord, 0.5 * fin, thickness), 0.02, (length - 0.1, 0.5 * fin, 0.0)))
+    return _joined(body.params, _united(flats, 0.02), 0.05)
 
 
 def _mug(rng: np.random.Generator) -> Any:
     """Radius, height and wall of the cup, its floor; size, girth, place and opening of the handle."""
     radius, height, wall = rng.uniform(0.3, 0.5), rng.uniform(0.35, 0.6), rng.uniform(0.04, 0.08)
-    handle, girth = rng.uniform(0.18, 0.28), rng.uniform(0.04, 0.065)
+    bend, girth = rng.uniform(0.18, 0.28), rng.uniform(0.04, 0.065)
     floor, up = rng.uniform(0.05, 0.12), rng.uniform(-0.1, 0.1) * height
-    cup = {"radius": radius - 0.03, "half_height": height - 0.03, "rounding": 0.03}
-    hollow = {"radius": radius - wall - 0.02, "half_height": height, "rounding": 0.02}
-    bow = {"major": handle, "minor": girth, "half_angle": rng.uniform(1.7, 2.1)}
-    upright = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]], np.float32)
+    cup: dict[str, Any] = {"radius": radius - 0.03, "half_height": height - 0.03, "rounding": 0.03}
+    hollow: dict[str, Any] = {"radius": radius - wall - 0.02, "half_height": height, "rounding": 0.02}
+    bow: dict[str, Any] = {"major": bend, "minor": girth, "half_angle": rng.uniform(1.7, 2.1)}
     # Its ends stand in the middle of the wall.
-    out = radius - 0.5 * wall - handle * np.cos(bow["half_angle"])
-    with_handle = {
-        "first": _place(cup, np.zeros(3)),
-        "second": _place(bow, (out, up, 0.0), upright),
-        "width": jnp.asarray(0.04),
-    }
-    return {"first": with_handle, "second": _place(hollow, (0.0, floor + 0.02, 0.0)), "width": jnp.asarray(0.02)}
+    out = radius - 0.5 * wall - bend * np.cos(bow["half_angle"])
+    handle = parts.at((out, up, 0.0), fields.arc, axis=(0.0, 0.0, 1.0), facing=(1.0, 0.0, 0.0), **bow)
+    with_handle = _joined(parts.at((0.0, 0.0, 0.0), fields.cylinder, **cup).params, handle.params, 0.04)
+    return _joined(with_handle, parts.at((0.0, floor + 0.02, 0.0), fields.cylinder, **hollow).params, 0.02)
 
 
 def _table(rng: np.random.Generator) -> Any:
@@ -102,22 +94,14 @@ def _table(rng: np.random.Generator) -> Any:
     top, girth = rng.uniform(0.03, 0.06), rng.uniform(0.03, 0.06)
     inset, splay, rounding = rng.uniform(0.02, 0.12), rng.uniform(-0.15, 0.15), rng.uniform(0.01, 0.025)
     shelf = rng.uniform(-0.6, 0.3) * height
-    boards = [_place(_box((width, top, depth), rounding), (0.0, height, 0.0))]
+    boards = [_board((width, top, depth), rounding, (0.0, height, 0.0))]
     for x in (-1.0, 1.0):
         for z in (-1.0, 1.0):
             middle = np.array([x * (width - girth - inset), 0.0, z * (depth - girth - inset)])
-            boards.append(_place(_box((girth, height, girth), 0.015), middle, _about_x(-z * splay)))
+            boards.append(_board((girth, height, girth), 0.015, middle, _rotation(-z * splay, 0.0, 0.0)))
     half = (0.85 * (width - inset), 0.025, 0.85 * (depth - inset))
-    boards.append(_place(_box(half, 0.015), (0.0, shelf, 0.0)))
-    return {"solids": _stacked(boards), "width": jnp.asarray(0.02)}
-
-
-def _stacked(members: list[Any]) -> Any:
-    """Params of several solids of one kind, with a leading axis."""
-    first, *_ = members
-    if isinstance(first, dict):
-        return {name: _stacked([member[name] for member in members]) for name in first}
-    return jnp.stack(members)
+    boards.append(_board(half, 0.015, (0.0, shelf, 0.0)))
+    return _united(boards, 0.02)
 
 
 FAMILIES = {

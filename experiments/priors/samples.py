@@ -1,14 +1,13 @@
 """Signed distances at points near a surface and all around it, as [P19] samples them."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from experiments.priors.families import Family
-from sdfrepar import evaluation, grids, meshing
+from sdfrepar import evaluation, fields, grids, meshing
 
 # Standard deviations of the two halves of the points near the surface, and the share of points anywhere [P19].
 _NEAR, _ANYWHERE = (0.05, 0.016), 0.1
@@ -44,7 +43,7 @@ def of_family(family: Family, rng: np.random.Generator) -> Shape:
     mesh = meshing.extract(family.distance, params, _RESOLUTION)
 
     def distances(points: np.ndarray) -> np.ndarray:
-        return np.asarray(_values(family.distance, params, jnp.asarray(points)))
+        return np.asarray(fields.values(family.distance, params, jnp.asarray(points)))
 
     return Shape(mesh.vertices, mesh.faces, distances)
 
@@ -64,8 +63,3 @@ def sample(shape: Shape, count: int, rng: np.random.Generator) -> Samples:
 def _in_ball(count: int, rng: np.random.Generator) -> np.ndarray:
     direction = rng.standard_normal((count, 3))
     return direction / np.linalg.norm(direction, axis=1, keepdims=True) * rng.random((count, 1)) ** (1.0 / 3.0)
-
-
-@jax.jit(static_argnums=0)
-def _values(distance: Any, params: Any, points: jax.Array) -> jax.Array:
-    return jax.lax.map(lambda x: distance(params, x), points, batch_size=16384)

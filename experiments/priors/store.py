@@ -6,6 +6,7 @@ prior.decoder.distance(prior.params("mug 3"), x)
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ import jax
 import numpy as np
 
 from experiments import flags
+from experiments.runs import CHECKPOINTS, CONFIG
 from sdfrepar import checkpoints, files, fitting
 from sdfrepar.fitting import CodesConfig, FitState
-from sdfrepar.networks import Decoder, DecoderConfig, decoder
+from sdfrepar.networks import DecoderConfig, decoder
+from sdfrepar.observing import Subject
 
-CONFIG, LOG, METRICS, CHECKPOINTS = "config.json", "metrics.jsonl", "metrics.json", "checkpoints"
 _NAMES = "names"
 
 
@@ -61,9 +63,9 @@ class Prior:
     codes: np.ndarray  # (S, latent)
     step: int
 
-    @property
-    def decoder(self) -> Decoder:
-        """Its functions."""
+    @cached_property
+    def decoder(self) -> Subject:
+        """Its functions, the same at every call, so that what is compiled of them is too."""
         return decoder(self.config.network)
 
     def params(self, code: str | np.ndarray | jax.Array) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sdfrepar.doctor import epipolar
-from sdfrepar.doctor.features import Features, Pair, matched
+from sdfrepar.doctor.features import Features, Pair, paired
 from sdfrepar.records import Camera
 
 # Lowe's own: how much nearer the best match must be than the second best [Lowe 2004, section 7.1].
@@ -26,17 +26,7 @@ def paired_with_nearest(found: Sequence[Features]) -> list[Pair]:
     Args:
         found: the features of N pictures.
     """
-    coarse = [_coarse(one) for one in found]
-    count = len(coarse)
-    matches = {(i, j): matched(coarse[i], coarse[j], _RATIO) for i in range(count) for j in range(i + 1, count)}
-    shared = np.zeros((count, count), int)
-    for (i, j), match in matches.items():
-        shared[i, j] = shared[j, i] = len(match)
-    nearest = {(min(i, int(j)), max(i, int(j))) for i, j in enumerate(shared.argmax(axis=1)) if shared[i, j]}
-    return [
-        Pair(i, j, (coarse[i].film[matches[i, j][:, 0]], coarse[j].film[matches[i, j][:, 1]]))
-        for i, j in sorted(nearest)
-    ]
+    return paired([_coarse(one) for one in found], 1, None, _RATIO)
 
 
 def error(cameras: Camera, pairs: Sequence[Pair]) -> float:

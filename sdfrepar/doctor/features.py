@@ -84,10 +84,16 @@ def pairs_of(
         likely: (N, N) bool, symmetric, which pictures are compared at all; None for all with all.
         ratio: how much nearer the best match must be than the second best [Lowe 2004].
     """
+    pairs = [_agreeing(pair) for pair in paired(found, partners, likely, ratio)]
+    return [pair for pair in pairs if pair is not None]
+
+
+def paired(found: Sequence[Features], partners: int, likely: np.ndarray | None, ratio: float) -> list[Pair]:
+    """As `pairs_of`, with all matches, whatever they obey."""
     count = len(found)
     compared = np.ones((count, count), bool) if likely is None else likely
     both = [(i, j) for i in range(count) for j in range(i + 1, count) if compared[i, j]]
-    matches = {(i, j): matched(found[i], found[j], ratio) for i, j in both}
+    matches = {(i, j): _matched(found[i], found[j], ratio) for i, j in both}
     shared = np.zeros((count, count), int)
     for (i, j), match in matches.items():
         shared[i, j] = shared[j, i] = len(match)
@@ -97,11 +103,12 @@ def pairs_of(
         for j in np.argsort(-shared[i])[:partners]
         if shared[i, j]
     }
-    pairs = [_pair(i, j, found, matches[i, j]) for i, j in sorted(wanted)]
-    return [pair for pair in pairs if pair is not None]
+    return [
+        Pair(i, j, (found[i].film[matches[i, j][:, 0]], found[j].film[matches[i, j][:, 1]])) for i, j in sorted(wanted)
+    ]
 
 
-def matched(one: Features, other: Features, ratio: float) -> np.ndarray:
+def _matched(one: Features, other: Features, ratio: float) -> np.ndarray:
     """Mutual best matches (M, 2), as indices, that are nearer than the second best by Lowe's ratio."""
     if min(len(one.film), len(other.film)) < 2:
         return np.zeros((0, 2), int)
@@ -113,19 +120,20 @@ def matched(one: Features, other: Features, ratio: float) -> np.ndarray:
     return np.stack([rows[kept], best[kept]], axis=1)
 
 
-def _pair(i: int, j: int, found: Sequence[Features], match: np.ndarray) -> Pair | None:
+def _agreeing(pair: Pair) -> Pair | None:
+    """The pair with those of its matches that obey an epipolar geometry of their own, None for too few."""
     from skimage.measure import ransac
     from skimage.transform import FundamentalMatrixTransform
 
-    if len(match) < _FEWEST:
+    film = pair.film
+    if len(film[0]) < _FEWEST:
         return None
-    film = found[i].film[match[:, 0]], found[j].film[match[:, 1]]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Some samples are degenerate, and it says so for each.
         _, agree = ransac(
             film, FundamentalMatrixTransform, min_samples=8, residual_threshold=_TOLERANCE, max_trials=_TRIALS, rng=0
         )
     agree = np.asarray(agree if agree is not None else [], bool)
-    if agree.sum() < max(_FEWEST, _AGREEING * len(match)):
+    if agree.sum() < max(_FEWEST, _AGREEING * len(agree)):
         return None
-    return Pair(i, j, (film[0][agree], film[1][agree]))
+    return Pair(pair.first, pair.second, (film[0][agree], film[1][agree]))

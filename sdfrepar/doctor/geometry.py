@@ -60,9 +60,8 @@ def consistency(
     matches = sum(len(pair.film[0]) for pair in pairs)
     if len(pairs) < _FEWEST_PAIRS or matches < _FEWEST_MATCHES:
         pairs = ()
-    points, touching = _errors(cameras, pairs, found)
-    fault = _fault(cameras, pairs, names, found)
-    return Consistency(len(pairs), matches, points, touching, fault)
+    errors = _errors(cameras, pairs, found)
+    return Consistency(len(pairs), matches, *errors, fault=_fault(cameras, pairs, names, found, errors))
 
 
 def _errors(cameras: Camera, pairs: Sequence[Pair], found: Sequence[Outline | None]) -> np.ndarray:
@@ -71,10 +70,16 @@ def _errors(cameras: Camera, pairs: Sequence[Pair], found: Sequence[Outline | No
     return np.array([epipolar.error(cameras, pairs), touching if count >= _FEWEST_OUTLINES else np.nan])
 
 
-def _fault(cameras: Camera, pairs: Sequence[Pair], names: Sequence[str], found: Sequence[Outline | None]) -> str | None:
+def _fault(
+    cameras: Camera,
+    pairs: Sequence[Pair],
+    names: Sequence[str],
+    found: Sequence[Outline | None],
+    errors: np.ndarray,
+) -> str | None:
+    """What is wrong with cameras that leave these errors (2,)."""
     scale = max(max(cameras.resolution) / 640.0, 1.0)
     sound = _SOUND * scale
-    errors = _errors(cameras, pairs, found)
     known = ~np.isnan(errors)
     if not known.any():
         return None

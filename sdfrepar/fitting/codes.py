@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from sdfrepar import losses
-from sdfrepar.fitting.step import FitState
+from sdfrepar.fitting.step import FitState, state_of, stepped, warm_then_cosine
 from sdfrepar.networks import DecoderConfig, decoder, initial_decoder
 
 _FIRST_CODES = 0.01
@@ -64,8 +64,7 @@ def of_shape(params: dict[str, Any], shape: jax.Array | int) -> dict[str, Any]:
 
 def first_codes_state(config: CodesConfig, params: Any) -> FitState:
     """The state before the first step."""
-    optimiser = _optimiser(config).init(params)
-    return FitState(params=params, average=params, optimiser=optimiser, step=jnp.zeros((), jnp.int32))
+    return state_of(_optimiser(config), params)
 
 
 def make_codes_step(
@@ -97,29 +96,14 @@ def make_codes_step(
         chosen = jax.random.randint(point_key, (count, config.points), 0, points.shape[1])
         some = points[shapes[:, None], chosen], distances[shapes[:, None], chosen]
         gradient, metrics = jax.grad(loss_of, has_aux=True)(state.params, shapes, *some)
-        updates, optimiser_state = optimiser.update(gradient, state.optimiser, state.params)
-        params = optax.apply_updates(state.params, updates)
-        decay = jnp.minimum(config.average, (1.0 + state.step) / (10.0 + state.step))
-        average = optax.incremental_update(params, state.average, 1.0 - decay)
-        metrics["gradient_norm"] = optax.tree.norm(gradient)
-        return FitState(params=params, average=average, optimiser=optimiser_state, step=state.step + 1), metrics
+        return stepped(optimiser, config.average, state, gradient, metrics)
 
     return step
 
 
 def _optimiser(config: CodesConfig) -> optax.GradientTransformation:
-    def adam(rate: float) -> optax.GradientTransformation:
-        schedule = optax.warmup_cosine_decay_schedule(
-            init_value=0.0,
-            peak_value=rate,
-            warmup_steps=config.warm_up,
-            decay_steps=max(config.steps, config.warm_up + 1),
-            end_value=config.final_rate * rate,
-        )
-        return optax.adam(schedule)
-
     groups: dict[Hashable, optax.GradientTransformation] = {
-        "network": adam(config.rate),
-        "codes": adam(config.code_rate),
+        name: optax.adam(warm_then_cosine(config.steps, rate, config.warm_up, config.final_rate))
+        for name, rate in (("network", config.rate), ("codes", config.code_rate))
     }
-    return optax.chain(optax.clip_by_global_norm(1.0), optax.multi_transform(groups, {k: k for k in groups}))
+    return optax.chain(optax.clip_by_global_norm(1.0), optax.multi_transform(groups, {name: name for name in groups}))

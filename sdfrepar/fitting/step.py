@@ -37,13 +37,7 @@ def make_optimiser(config: FitConfig) -> optax.GradientTransformation:
     """
 
     def adam(rate: float, warm_up: int) -> optax.GradientTransformation:
-        schedule = optax.warmup_cosine_decay_schedule(
-            init_value=0.0,
-            peak_value=rate,
-            warmup_steps=warm_up,
-            decay_steps=max(config.steps, warm_up + 1),
-            end_value=config.final_rate * rate,
-        )
+        schedule = warm_then_cosine(config.steps, rate, warm_up, config.final_rate)
         return optax.chain(optax.clip_by_global_norm(config.clip), optax.adam(schedule, b2=0.99))
 
     def group(params: Any) -> dict[str, str]:
@@ -58,6 +52,17 @@ def make_optimiser(config: FitConfig) -> optax.GradientTransformation:
         ),
     }
     return optax.multi_transform(groups, group)
+
+
+def warm_then_cosine(steps: int, rate: float, warm_up: int, final_rate: float) -> optax.Schedule:
+    """A learning rate that rises from zero over `warm_up` steps, and then falls to a share `final_rate` of itself."""
+    return optax.warmup_cosine_decay_schedule(
+        init_value=0.0,
+        peak_value=rate,
+        warmup_steps=warm_up,
+        decay_steps=max(steps, warm_up + 1),
+        end_value=final_rate * rate,
+    )
 
 
 def _turning_last(config: FitConfig, count: jax.typing.ArrayLike) -> jax.Array:
@@ -81,12 +86,28 @@ def on_all_devices(tree: Any, devices: Sequence[Any] | None = None) -> Any:
 
 def first_state(config: FitConfig, params: Any) -> FitState:
     """The state before the first step, where the params are."""
+    return state_of(make_optimiser(config), params)
+
+
+def state_of(optimiser: optax.GradientTransformation, params: Any) -> FitState:
+    """The state of an optimiser before its first step."""
+    return FitState(params=params, average=params, optimiser=optimiser.init(params), step=jnp.zeros((), jnp.int32))
+
+
+def stepped(
+    optimiser: optax.GradientTransformation, average: float, state: FitState, gradient: Any, metrics: dict[str, Any]
+) -> tuple[FitState, dict[str, Any]]:
+    """The state a step further down a gradient, its moving average with a decay of `average`, and the metrics."""
+    updates, optimiser_state = optimiser.update(gradient, state.optimiser, state.params)
+    params = optax.apply_updates(state.params, updates)
+    # Early on the average follows closely, so that it forgets where it began.
+    decay = jnp.minimum(average, (1.0 + state.step) / (10.0 + state.step))
     return FitState(
         params=params,
-        average=params,
-        optimiser=make_optimiser(config).init(params),
-        step=jnp.zeros((), jnp.int32),
-    )
+        average=optax.incremental_update(params, state.average, 1.0 - decay),
+        optimiser=optimiser_state,
+        step=state.step + 1,
+    ), {**metrics, "gradient_norm": optax.tree.norm(gradient)}
 
 
 def start(config: FitConfig, params: Any, devices: Sequence[Any] | None = None) -> FitState:
@@ -124,17 +145,7 @@ def make_step(
     def step(state: FitState, pixels: Pixels, key: jax.Array) -> tuple[FitState, dict[str, jax.Array]]:
         progress, step_key = state.step / config.steps, jax.random.fold_in(key, state.step)
         gradient, metrics = gradient_of(state.params, pixels, progress, step_key)
-        updates, optimiser_state = optimiser.update(gradient, state.optimiser, state.params)
-        params = optax.apply_updates(state.params, updates)
-        # Early on the average follows closely, so that it forgets where it began.
-        decay = jnp.minimum(config.average, (1.0 + state.step) / (10.0 + state.step))
-        metrics["gradient_norm"] = optax.tree.norm(gradient)
-        return FitState(
-            params=params,
-            average=optax.incremental_update(params, state.average, 1.0 - decay),
-            optimiser=optimiser_state,
-            step=state.step + 1,
-        ), metrics
+        return stepped(optimiser, config.average, state, gradient, metrics)
 
     return step
 

@@ -14,14 +14,13 @@ The only modules that know Flax's layers. Nothing of the pipeline imports them: 
 """
 
 from sdfrepar.networks.config import BackgroundConfig, FeatureConfig, NetworkConfig, VoxelConfig
-from sdfrepar.networks.decoder import Decoder, DecoderConfig, decoder, initial_decoder
+from sdfrepar.networks.decoder import DecoderConfig, decoder, initial_decoder
 from sdfrepar.networks.layers import encode, folded, softplus
 from sdfrepar.networks.published import from_state_dict
 from sdfrepar.networks.scene import initialise, prepared, scene
 
 __all__ = [
     "BackgroundConfig",
-    "Decoder",
     "DecoderConfig",
     "FeatureConfig",
     "NetworkConfig",

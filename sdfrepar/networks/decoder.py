@@ -4,17 +4,16 @@ Its params are {"code": (latent,), "network": ...}. `prepared` folds the code, w
 shape, into the biases of the two layers that see it, and weight norms into kernels; the functions take either.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from sdfrepar.fields import Distance
 from sdfrepar.networks.layers import Dense, folded, softplus
 from sdfrepar.networks.surface import hidden_kernel, linear_colour, sphere_kernel
+from sdfrepar.observing import Subject
 
 # Half a turn as published decoders with Fourier features were trained with it: at their 16th harmonic π itself is off.
 _HALF_TURN = 3.1415
@@ -60,22 +59,11 @@ class DecoderConfig:
     @property
     def inputs(self) -> int:
         """Numbers by which a point enters."""
-        return 6 * self.octaves or 3
+        return inputs_of(self.octaves)
 
     def hidden(self, layer: int) -> int:
         """Outputs of a hidden layer."""
         return self.width - (self.latent + self.inputs if layer == self.skip - 1 else 0)
-
-
-class Decoder(NamedTuple):
-    """A family of shapes as pure functions of one pytree of parameters."""
-
-    distance: Distance
-    """(params, x) -> () the signed distance at a point (3,), scene units."""
-    properties: Callable[[Any, jax.Array], jax.Array]
-    """(params, x) -> (channels,) what else is decoded at a point (3,), each in [0, 1]."""
-    prepare: Callable[[Any], Any]
-    """params as they are optimised -> params as they are fastest to evaluate."""
 
 
 class DecoderNetwork(nn.Module):
@@ -101,15 +89,15 @@ class DecoderNetwork(nn.Module):
         return jnp.tanh(distance) if config.bounded else distance, properties
 
 
-def decoder(config: DecoderConfig) -> Decoder:
-    """The decoder of this config; its params are those of `initial_decoder`, as they are or after `prepare`."""
+def decoder(config: DecoderConfig) -> Subject:
+    """Shapes, one for each code; the params are those of `initial_decoder`, as they are or after `prepare`."""
     module = DecoderNetwork(config)
 
     def decoded(params: Any, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         applied: Any = module.apply({"params": params["network"]}, x, params.get("code"))
         return applied
 
-    return Decoder(
+    return Subject(
         distance=lambda params, x: decoded(params, x)[0],
         properties=lambda params, x: decoded(params, x)[1],
         prepare=lambda params: with_code_folded(config, params),
@@ -143,6 +131,11 @@ def with_code_folded(config: DecoderConfig, params: dict[str, Any]) -> dict[str,
         name = f"hidden_{config.skip}"
         network[name] = without_code(network[name], config.hidden(config.skip - 1))
     return {"network": network}
+
+
+def inputs_of(octaves: int) -> int:
+    """Numbers by which a point enters: its Fourier features, or without octaves its own."""
+    return 6 * octaves or 3
 
 
 def fourier(x: jax.Array, octaves: int) -> jax.Array:

@@ -7,7 +7,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from sdfrepar.networks.decoder import DecoderConfig
+from sdfrepar.networks.decoder import DecoderConfig, inputs_of
+from sdfrepar.networks.layers import folded
 
 _LAYER = re.compile(r"(?:^|\.)lin(\d+)\.(weight|weight_g|weight_v|bias)$")
 
@@ -27,7 +28,7 @@ def from_state_dict(arrays: Mapping[str, np.ndarray], *, octaves: int = 0) -> tu
         ValueError: the arrays are not a decoder of this layout.
     """
     layers = _layers(arrays)
-    inputs = 6 * octaves or 3
+    inputs = inputs_of(octaves)
     sizes = [_shape(layer) for layer in layers]
     width, depth, latent = sizes[1][1], len(layers) - 1, sizes[0][1] - inputs
     skips = [n for n in range(1, depth) if sizes[n][1] != sizes[n - 1][0]]
@@ -51,7 +52,7 @@ def from_state_dict(arrays: Mapping[str, np.ndarray], *, octaves: int = 0) -> tu
             f"{config.hidden(wrong[0])}; its layout is not that of DeepSDF."
         )
     network = {f"hidden_{n}": _dense(layer) for n, layer in enumerate(layers[:-1])}
-    return config, {"code": jnp.zeros(latent), "network": {**network, "distance": _folded(layers[-1])}}
+    return config, {"code": jnp.zeros(latent), "network": {**network, "distance": folded(_dense(layers[-1]))}}
 
 
 def _layers(arrays: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
@@ -79,17 +80,11 @@ def _shape(layer: Mapping[str, np.ndarray]) -> tuple[int, int]:
 
 def _dense(layer: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Params of a `Dense` layer."""
+    bias = jnp.asarray(layer["bias"])
     if "weight" in layer:
-        return _folded(layer)
-    scale = jnp.asarray(layer["weight_g"]).reshape(-1)
-    return {"direction": jnp.asarray(layer["weight_v"].T), "scale": scale, "bias": jnp.asarray(layer["bias"])}
-
-
-def _folded(layer: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Params of a `Dense` layer without weight norm."""
-    if "weight" in layer:
-        weight = layer["weight"]
-    else:
-        lengths = np.linalg.norm(layer["weight_v"], axis=1, keepdims=True)
-        weight = layer["weight_g"].reshape(-1, 1) * layer["weight_v"] / lengths
-    return {"kernel": jnp.asarray(weight.T), "bias": jnp.asarray(layer["bias"])}
+        return {"kernel": jnp.asarray(layer["weight"].T), "bias": bias}
+    return {
+        "direction": jnp.asarray(layer["weight_v"].T),
+        "scale": jnp.asarray(layer["weight_g"]).ravel(),
+        "bias": bias,
+    }

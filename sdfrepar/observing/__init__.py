@@ -8,7 +8,7 @@ observation  whole pictures: read this one first
 Unlike `rendering`, nothing is integrated over pixels: a ray goes through each centre, and its silhouette is a field.
 """
 
-from sdfrepar.observing.config import Observation, ObserveConfig, Subject
+from sdfrepar.observing.config import ObserveConfig, Subject
 from sdfrepar.observing.marches import Marched, march_picture
 from sdfrepar.observing.observation import ALL, Channel, observe
 
@@ -16,7 +16,6 @@ __all__ = [
     "ALL",
     "Channel",
     "Marched",
-    "Observation",
     "ObserveConfig",
     "Subject",
     "march_picture",

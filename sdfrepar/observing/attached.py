@@ -5,14 +5,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from sdfrepar import shading
 from sdfrepar.fields import Distance
-from sdfrepar.numerics import away_from_zero, tangent_of, with_tangent_of
+from sdfrepar.numerics import tangent_of, with_tangent_of
 from sdfrepar.observing.config import ObserveConfig
 from sdfrepar.records import Line
 from sdfrepar.tracing import March
-
-# The slope of a grazing hit is kept this far from zero, as in `shading.surface_point`.
-_SLOPE_FLOOR = 0.02
 
 
 def distance_to_surface(distance: Distance, config: ObserveConfig, params: Any, line: Line, march: March) -> jax.Array:
@@ -21,16 +19,15 @@ def distance_to_surface(distance: Distance, config: ObserveConfig, params: Any, 
     Gradient: in params and line, by `config.gradient`.
         first_order: α Σ_k ∂f(x_k), over the K samples of least |f|; the first term of [D20 eq. 4]. A sample counts by α
             where implicit differentiation has 1 / |n·d|: too little at flat angles, more with more samples.
-        implicit: -∂f / (n·d) at the surface, the slope floored at 0.02.
+        implicit: -∂f / (n·d) at the surface, that of `shading.surface_point`.
         recursive: of every step of an aggressive march from where the ray enters the unit sphere; with the full
             recursion it comes to the implicit gradient as the march converges.
     """
     if config.gradient == "recursive":
         return with_tangent_of(march.settled, _marched(distance, config, params, line))
     if config.gradient == "implicit":
-        x = line.origin + march.settled * line.direction
-        f, slope = _field_and_slope(distance, params, x, line.direction)
-        return march.settled - tangent_of(f) / away_from_zero(slope, _SLOPE_FLOOR)
+        x = shading.surface_point(distance, params, line, march.settled)
+        return with_tangent_of(march.settled, line.direction @ (x - line.origin))
     seen = jnp.isfinite(march.least)
 
     def change(t: jax.Array) -> jax.Array:
@@ -51,15 +48,6 @@ def least_field(distance: Distance, params: Any, line: Line, march: March) -> ja
     square = nearest @ nearest
     outside = jnp.sqrt(jnp.maximum(square, 1e-6)) - 1.0
     return jnp.where(line.far > line.near, within, outside)
-
-
-def _field_and_slope(
-    distance: Distance, params: Any, x: jax.Array, direction: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """The field () at x (3,), and its detached slope () along the direction."""
-    f = distance(params, x)
-    still, at, along = jax.lax.stop_gradient((params, x, direction))
-    return f, jax.jvp(lambda y: distance(still, y), (at,), (along,))[1]
 
 
 def _marched(distance: Distance, config: ObserveConfig, params: Any, line: Line) -> jax.Array:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import jax
-from flax import struct
 
 from sdfrepar.fields import Distance
 from sdfrepar.precision import Precision
@@ -14,7 +13,7 @@ from sdfrepar.tracing import MarchConfig
 
 
 class Subject(NamedTuple):
-    """A shape as pure functions of one pytree of parameters; a `networks.Decoder` is one."""
+    """A shape as pure functions of one pytree of parameters; `networks.decoder` gives one."""
 
     distance: Distance
     """(params, x) -> () the signed distance."""
@@ -67,16 +66,3 @@ class ObserveConfig:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"observe.{name} is {value}; it must be positive.")
-
-
-@struct.dataclass(kw_only=True)
-class Observation:
-    """What a camera sees of a shape; every field but `queries` has leading axes (height, width)."""
-
-    valid: jax.Array  # (...) bool, whether the ray meets the surface
-    distance: jax.Array  # (...) to the surface along the ray, scene units; 0 where not valid
-    depth: jax.Array  # (...) z of the surface seen from the camera, scene units; 0 where not valid
-    normal: jax.Array  # (..., 3) outward unit normal, scene frame; 0 where not valid
-    silhouette: jax.Array  # (...) least field along the ray less the threshold, scene units; negative on the shape
-    properties: jax.Array  # (..., C) what else is decoded at the surface; 0 where not valid
-    queries: jax.Array  # () int32, samples of the field that the march has asked for

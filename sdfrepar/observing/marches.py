@@ -1,6 +1,5 @@
 """Marching all the rays of a picture: coarse ones first, the unfinished ones alone, block after block."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ from sdfrepar.numerics import safe_norm
 from sdfrepar.observing.config import ObserveConfig
 from sdfrepar.precision import MARGIN, rounded
 from sdfrepar.records import Camera, Line, Status
+from sdfrepar.rendering import buffers
 from sdfrepar.tracing import March
 
 # A coarse ray has done its work when it is within this share of its cone's radius of touching the surface.
@@ -30,7 +30,6 @@ _HEAD_ON = -1.0
 class Marched(NamedTuple):
     """All rays of a picture, row by row, and what they cost."""
 
-    lines: Line  # leading axis N
     marches: March  # leading axis N
     threshold: jax.Array  # (N,) scene units
     queries: jax.Array  # () int32
@@ -60,7 +59,7 @@ def march_picture(distance: Distance, config: ObserveConfig, params: Any, camera
     threshold = _thresholds(config, camera, lines)
     marches = _begun(config, lines, start, camera, 1)
     marches, some = _march(distance, config, params, lines, threshold, jnp.zeros_like(threshold), marches)
-    return Marched(lines, marches, threshold, queries + some)
+    return Marched(marches, threshold, queries + some)
 
 
 class _Start(NamedTuple):
@@ -110,31 +109,25 @@ def _march(
     marches: March,
 ) -> tuple[March, jax.Array]:
     """March N rays to a field that is less by `radius` (N,); the marches, and how often the field was asked."""
-    fine = rounded(distance, "float32")
-    rough, margin = rounded(distance, config.rough_precision), MARGIN[config.rough_precision]
+    items = lines, threshold, radius
+    rough = config.rough_precision != "float32"
+    rounded_distance, margin = rounded(distance, config.rough_precision), MARGIN[config.rough_precision]
 
-    def one(field: Distance, item: tuple[Line, jax.Array, jax.Array], march: March) -> March:
+    def ask(field: Distance, item: tuple[Line, jax.Array, jax.Array], march: March) -> March:
         line, threshold, radius = item
         f = field(params, line.origin + march.distance * line.direction) - radius
         return tracing.advance(config.march, threshold, march, f)
 
-    items = lines, threshold, radius
-
     def one_step(carry: tuple[jax.Array, March, jax.Array]) -> tuple[jax.Array, March, jax.Array]:
         step, marches, queries = carry
-        if not config.dynamic:
-            inside = lines.far > lines.near
-            marches, count = _for_each(partial(one, fine), inside, config.block, items, marches)
-            return step + 1, marches, queries + count
-        if config.rough_precision == "float32":
-            marches, count = _for_each(partial(one, fine), marches.open, config.block, items, marches)
-            return step + 1, marches, queries + count
-        # What was far from the surface one sample ago is asked for roughly.
-        far = marches.open & (marches.field > margin + threshold)
-        near = marches.open & ~far
-        marches, count = _for_each(partial(one, rough), far, config.block, items, marches)
-        marches, more = _for_each(partial(one, fine), near, config.block, items, marches)
-        return step + 1, marches, queries + count + more
+        wanted = marches.open if config.dynamic else lines.far > lines.near
+        # What was far from the surface one sample ago may be asked for roughly.
+        far = wanted & (marches.field > margin + threshold)
+        asked = [(rounded_distance, far), (distance, wanted & ~far)] if rough else [(distance, wanted)]
+        for field, some in asked:
+            marches, count = buffers.in_blocks(partial(ask, field), some, config.block, items, marches)
+            queries += count
+        return step + 1, marches, queries
 
     def unfinished(carry: tuple[jax.Array, March, jax.Array]) -> jax.Array:
         step, marches, _ = carry
@@ -143,29 +136,6 @@ def _march(
     zero = jnp.zeros((), jnp.int32)
     _, marches, queries = jax.lax.while_loop(unfinished, one_step, (zero, marches, zero))
     return marches, queries
-
-
-def _for_each(
-    work: Callable[[Any, Any], Any], wanted: jax.Array, block: int, items: Any, state: Any
-) -> tuple[Any, jax.Array]:
-    """Apply `work` to the items (N, ...) that are wanted, gathered into full blocks; their states, and the count of
-    items that it was applied to, those included that fill up the last block.
-    """
-    size = wanted.shape[0]
-    block = min(block, size)
-    count = jnp.sum(wanted)
-    order = jnp.nonzero(wanted, size=size, fill_value=size)[0]
-    order = jnp.concatenate([order, jnp.full((block,), size, order.dtype)])
-
-    def one_block(carry: tuple[jax.Array, Any]) -> tuple[jax.Array, Any]:
-        begun, state = carry
-        chosen = jax.lax.dynamic_slice(order, (begun,), (block,))
-        some, old = jax.tree.map(lambda x: x.at[chosen].get(mode="clip"), (items, state))
-        new = jax.vmap(work)(some, old)
-        return begun + block, jax.tree.map(lambda whole, part: whole.at[chosen].set(part, mode="drop"), state, new)
-
-    begun, state = jax.lax.while_loop(lambda carry: carry[0] < count, one_block, (jnp.zeros((), jnp.int32), state))
-    return state, begun
 
 
 def _shape(camera: Camera, scale: int) -> tuple[int, int]:

@@ -12,10 +12,10 @@ from sdfrepar.fields import Distance
 from sdfrepar.imaging import corners
 from sdfrepar.numerics import safe_normalize
 from sdfrepar.observing.attached import distance_to_surface, least_field
-from sdfrepar.observing.config import Observation, ObserveConfig, Subject
+from sdfrepar.observing.config import ObserveConfig, Subject
 from sdfrepar.observing.marches import march_picture
 from sdfrepar.precision import in_float32
-from sdfrepar.records import Camera, Status
+from sdfrepar.records import Camera, Observation, Status
 from sdfrepar.rendering import buffers
 from sdfrepar.tracing import March
 
@@ -67,9 +67,9 @@ def observe(
 
     items = u, marched.marches, marched.threshold
     seen = buffers.skipping(at_surface, valid, items, parts=parts)
-    everywhere = jnp.ones(len(u), bool)
-    far_off = jnp.full(len(u), jnp.inf)
-    least = buffers.skipping(silhouette, everywhere, items, parts=parts) if "silhouette" in channels else far_off
+    least = jnp.full(len(u), jnp.inf)
+    if "silhouette" in channels:
+        least = buffers.in_chunks(jax.vmap(silhouette), items, config.block)
     nothing = jnp.zeros((len(u), 3))
     film = Observation(
         valid=valid,

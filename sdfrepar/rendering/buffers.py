@@ -1,6 +1,5 @@
 """Work on some of many items, in buffers of a fixed size, as compiled code needs."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -89,13 +88,39 @@ def in_rounds(
     def one_round(carry: tuple[jax.Array, Any]) -> tuple[jax.Array, Any]:
         done, state = carry
         still = wanted(state)
-        chosen = _wanted_first(still)[:room]
-        some_items, old = jax.tree.map(lambda x: x[chosen], (items, state))
-        # Others fill up the last buffer, and stay as they are.
-        new = where_wanted(still[chosen], jax.vmap(work)(some_items, old), old)
-        return done + 1, jax.tree.map(lambda whole, part: whole.at[chosen].set(part), state, new)
+        return done + 1, _applied(work, still, _wanted_first(still)[:room], items, state)
 
     return jax.lax.while_loop(unsettled, one_round, (jnp.zeros((), jnp.int32), state))[1]
+
+
+def in_blocks(
+    work: Callable[[Any, Any], Any], wanted: jax.Array, block: int, items: Any, state: Any
+) -> tuple[Any, jax.Array]:
+    """Apply `work` once to every wanted item, in as few blocks as hold them.
+
+    Args:
+        work: (item, state) -> state, for one item.
+        wanted: (S,) bool.
+        block: items at a time.
+        items: pytree, leading axis S.
+        state: likewise.
+
+    Returns:
+        The states, and the items () that `work` was given, those included that fill up the last block.
+    """
+    size = wanted.shape[0]
+    block = min(block, size)
+    count = jnp.sum(wanted)
+    # Places beyond the items fill up the last block of all.
+    order = jnp.concatenate([_wanted_first(wanted), jnp.full(block, size)])
+
+    def one_block(carry: tuple[jax.Array, Any]) -> tuple[jax.Array, Any]:
+        begun, state = carry
+        chosen = jax.lax.dynamic_slice(order, (begun,), (block,))
+        return begun + block, _applied(work, wanted, chosen, items, state)
+
+    begun, state = jax.lax.while_loop(lambda carry: carry[0] < count, one_block, (jnp.zeros((), jnp.int32), state))
+    return state, begun
 
 
 def for_the_wanted(
@@ -128,7 +153,7 @@ def skipping(work: Callable[..., Any], wanted: jax.Array, items: tuple[Any, ...]
         work: (*item) -> pytree, for one item.
         wanted: (S,) bool.
         items: arguments of `work`, leading axis S.
-        parts: how many at most; as many of them as divide S.
+        parts: how many at most; the largest number that divides S.
 
     Returns:
         The results, leading axis S.
@@ -136,7 +161,7 @@ def skipping(work: Callable[..., Any], wanted: jax.Array, items: tuple[Any, ...]
     Gradient: that of `work` for the wanted items, by forward and reverse mode.
     """
     size = wanted.shape[0]
-    parts = math.gcd(size, parts)
+    parts = max(number for number in range(1, parts + 1) if size % number == 0)
     order = _wanted_first(wanted)
     sorted_items, sorted_wanted = jax.tree.map(
         lambda x: x[order].reshape(parts, size // parts, *x.shape[1:]), (items, wanted)
@@ -186,6 +211,13 @@ def where_wanted(wanted: jax.Array, new: Any, old: Any) -> Any:
         return jax.tree.map(lambda new, old: jnp.where(wanted, new, old), new, old)
 
     return jax.vmap(one)(wanted, new, old)
+
+
+def _applied(work: Callable[[Any, Any], Any], wanted: jax.Array, chosen: jax.Array, items: Any, state: Any) -> Any:
+    """The states after `work` on the chosen items; others among them fill up a buffer, and stay as they are."""
+    some_items, old = jax.tree.map(lambda x: x[chosen], (items, state))
+    new = where_wanted(wanted.at[chosen].get(mode="fill", fill_value=False), jax.vmap(work)(some_items, old), old)
+    return jax.tree.map(lambda whole, part: whole.at[chosen].set(part), state, new)
 
 
 def _wanted_first(wanted: jax.Array) -> jax.Array:

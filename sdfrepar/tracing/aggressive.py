@@ -5,11 +5,10 @@ whoever marches many rays can ask for the unfinished ones alone.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
 from sdfrepar.numerics import safe_divide
 from sdfrepar.records import Status
@@ -51,8 +50,7 @@ class MarchConfig:
             raise ValueError(f"march.step_cap is {self.step_cap} scene units; it must be positive.")
 
 
-@struct.dataclass(kw_only=True)
-class March:
+class March(NamedTuple):
     """How far a ray has come. Detached."""
 
     distance: jax.Array  # () where the field is to be asked next, scene units along the ray
@@ -100,7 +98,7 @@ def advance(config: MarchConfig, threshold: jax.Array, march: March, f: jax.Arra
     # Between spheres that do not touch another surface may hide; a bold step is then taken back, unless it has arrived.
     skipped = ~first & (march.field + f < march.step) & (f > threshold) & (config.stride == "secant")
     slope = jnp.where(first, march.slope, jnp.clip(safe_divide(f - march.field, march.step), -1.0, 1.0))
-    expected = t + f / jnp.maximum(-slope, _FLATTEST)
+    expected = t + _to_surface(f, slope)
     within = jnp.abs(f) < threshold
     hit = (march.status == Status.HIT) | within
     arrived = within & (jnp.abs(expected - t) < threshold)
@@ -138,8 +136,13 @@ def _stride(config: MarchConfig, threshold: jax.Array, f: jax.Array, slope: jax.
         return config.aggression * capped
     # Between two samples, f apart from the surface and f + s h, none can hide while 2 f + s h >= h.
     touching = 2.0 * f / (1.0 - jnp.minimum(slope, _STEEPEST_RISE))
-    to_surface = f / jnp.maximum(-slope, _FLATTEST)
-    return jnp.where((f < _NEAR * threshold) & (slope < -_FLATTEST), to_surface, jnp.maximum(touching, f))
+    near = (f < _NEAR * threshold) & (slope < -_FLATTEST)
+    return jnp.where(near, _to_surface(f, slope), jnp.maximum(touching, f))
+
+
+def _to_surface(f: jax.Array, slope: jax.Array) -> jax.Array:
+    """How far it is to the surface, (), where the field falls on as it has done."""
+    return f / jnp.maximum(-slope, _FLATTEST)
 
 
 def _with(least: jax.Array, at: jax.Array, value: jax.Array, t: jax.Array) -> tuple[jax.Array, jax.Array]:
