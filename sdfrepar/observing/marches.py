@@ -20,6 +20,9 @@ from sdfrepar.tracing import March
 # A coarse ray has done its work when it is within this share of its cone's radius of touching the surface.
 _TOUCHES = 0.25
 
+# What is free around a ray must be, or a surface is lost: a learnt field may be so steep.
+_STEEPEST = 1.2
+
 # The scene is taken to be no nearer to a camera than this, where half a pixel there decides what is a hit.
 _NEAREST = 0.1
 
@@ -115,7 +118,8 @@ def _march(
 
     def ask(field: Distance, item: tuple[Line, jax.Array, jax.Array], march: March) -> March:
         line, threshold, radius = item
-        f = field(params, line.origin + march.distance * line.direction) - radius
+        f = field(params, line.origin + march.distance * line.direction)
+        f = jnp.where(radius > 0, f / _STEEPEST - radius, f)
         return tracing.advance(config.march, threshold, march, f)
 
     def one_step(carry: tuple[jax.Array, March, jax.Array]) -> tuple[jax.Array, March, jax.Array]:

@@ -13,11 +13,19 @@ import jax.numpy as jnp
 from sdfrepar.numerics import safe_divide
 from sdfrepar.records import Status
 
-# So near to the surface, in thresholds, a step goes to where the last slope expects it.
-_NEAR = 8.0
+# A step to where the surface is expected may leave so many thresholds unseen, in front of the sphere of the last sample;
+# a ray that is within the threshold already may take any such step as near to the surface as so many thresholds.
+_UNSEEN, _NEAR = 4.0, 8.0
+
+# A slope that was measured over no more than so many thresholds holds up to the surface; without it, a sample is on the
+# surface whose field is less than this share of the threshold.
+_SHORT, _EXACT = 4.0, 0.1
 
 # A ray never takes the surface to be seen flatter than this, so that a step is at most ten times the field.
 _FLATTEST = 0.1
+
+# A surface seen flatter than this is walked up to by spheres that touch.
+_FLAT = 1.0 / 3.0
 
 # Slopes above this say that the field does not fall; a bold step is then at most eight times the field.
 _STEEPEST_RISE = 0.75
@@ -30,11 +38,12 @@ class MarchConfig:
     max_steps: int = 50
     stride: Literal["sphere", "aggressive", "secant"] = "secant"
     """sphere: as far as the field; aggressive: `aggression` times as far [D20]; secant (ours): as far as the next
-    sphere may touch this one, and near the surface to where the last two samples expect it."""
+    sphere may touch this one, or to where the last two samples expect the surface."""
     aggression: float = 1.5
     """α of [D20]."""
     step_cap: float = 0.1
-    """The field counts up to here, scene units: a decoder trained on clamped distances knows no more [D20]."""
+    """The field counts up to here, scene units: a decoder trained on clamped distances knows no more [D20]. Where
+    distances are exact throughout, 1 is better."""
     samples: int = 3
     """K, how many of the points next to the surface carry the first-order gradient [D20]."""
 
@@ -93,26 +102,33 @@ def advance(config: MarchConfig, threshold: jax.Array, march: March, f: jax.Arra
     within the threshold along the ray too, which takes longer where it is seen at a flat angle; a ray that recedes
     before that has grazed the surface, and is given the distance at which it came within the threshold.
     """
-    t = march.distance
+    t, value = march.distance, jnp.abs(f)
+    f = jnp.clip(f, -config.step_cap, config.step_cap)
     first = ~jnp.isfinite(march.field)
-    # Between spheres that do not touch another surface may hide; a bold step is then taken back, and what it found does
-    # not count, unless it was a short one to where the surface was expected.
-    aimed = _expects_surface(threshold, march.field, march.slope) & (f <= threshold)
-    skipped = ~first & (march.field + jnp.abs(f) < march.step) & ~aimed & (config.stride == "secant")
     slope = jnp.where(first, march.slope, jnp.clip(safe_divide(f - march.field, march.step), -1.0, 1.0))
+    # Between spheres that do not touch another surface may hide; a bold step is then taken back, and what it found does
+    # not count, unless it was a short one to where the surface was expected. So is one to a surface that is seen so flat
+    # that the ray may only graze it: where it comes within the threshold takes short steps to know.
+    aimed = _expects_surface(threshold, march.status, march.field, march.slope) & (f <= threshold)
+    apart = (march.field + jnp.abs(f) < march.step) & ~aimed
+    entering = (jnp.abs(f) < threshold) & (march.status != Status.HIT)
+    grazing = entering & (slope > -_FLAT) & (march.step > march.field)
+    skipped = ~first & (apart | grazing) & (config.stride == "secant")
     expected = t + _to_surface(f, slope)
     within = (jnp.abs(f) < threshold) & ~skipped
     hit = (march.status == Status.HIT) | within
-    arrived = within & (jnp.abs(expected - t) < threshold)
+    # A slope over a long way says little of the last stretch.
+    known = (march.step < _SHORT * threshold) | (value < _EXACT * threshold)
+    arrived = within & (jnp.abs(expected - t) < threshold) & known
     grazed = hit & (f > 0) & (slope >= 0) & ~first
     # Where the threshold was passed between the last sample and this one.
     outside = jnp.where(first, f, march.field)
     passed = t - march.step * jnp.clip(safe_divide(threshold - f, outside - f), 0.0, 1.0)
     entered = jnp.where((march.status != Status.HIT) & within, passed, march.entered)
-    ahead = _stride(config, threshold, f, slope)
+    ahead = _stride(config, threshold, jnp.where(hit, Status.HIT, Status.UNDECIDED), f, slope)
     # A bold step out of the sphere may have skipped a surface as well.
     left = ~skipped & (t + jnp.minimum(ahead, jnp.abs(f)) > march.far)
-    least, at = _with(march.least, march.at, jnp.abs(f), t)
+    least, at = _with(march.least, march.at, value, t)
     on = March(
         distance=jnp.where(skipped, t - march.step + march.field, t + ahead),
         far=march.far,
@@ -129,21 +145,22 @@ def advance(config: MarchConfig, threshold: jax.Array, march: March, f: jax.Arra
     return jax.tree.map(lambda new, old: jnp.where(march.open, new, old), on, march)
 
 
-def _stride(config: MarchConfig, threshold: jax.Array, f: jax.Array, slope: jax.Array) -> jax.Array:
+def _stride(config: MarchConfig, threshold: jax.Array, status: jax.Array, f: jax.Array, slope: jax.Array) -> jax.Array:
     """How far to go from a sample of value f, (); back, where it lies inside."""
-    capped = jnp.clip(f, -config.step_cap, config.step_cap)
     if config.stride == "sphere":
-        return capped
+        return f
     if config.stride == "aggressive":
-        return config.aggression * capped
+        return config.aggression * f
     # Between two samples, f apart from the surface and f + s h, none can hide while 2 f + s h >= h.
     touching = 2.0 * f / (1.0 - jnp.minimum(slope, _STEEPEST_RISE))
-    return jnp.where(_expects_surface(threshold, f, slope), _to_surface(f, slope), jnp.maximum(touching, f))
+    return jnp.where(_expects_surface(threshold, status, f, slope), _to_surface(f, slope), jnp.maximum(touching, f))
 
 
-def _expects_surface(threshold: jax.Array, f: jax.Array, slope: jax.Array) -> jax.Array:
-    """Whether the surface is near enough, (), to step to where the last slope expects it."""
-    return (f < _NEAR * threshold) & (slope < -_FLATTEST)
+def _expects_surface(threshold: jax.Array, status: jax.Array, f: jax.Array, slope: jax.Array) -> jax.Array:
+    """Whether to step to where the last slope expects the surface, (): where that leaves little unseen on the way."""
+    unseen = _to_surface(f, slope) - f
+    near = (unseen < _UNSEEN * threshold) | ((status == Status.HIT) & (f < _NEAR * threshold))
+    return near & (slope < -_FLATTEST)
 
 
 def _to_surface(f: jax.Array, slope: jax.Array) -> jax.Array:
