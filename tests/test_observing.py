@@ -22,7 +22,7 @@ WAYS = {
     "aggressive": ObserveConfig(march=MarchConfig(stride="aggressive", max_steps=300), split="none"),
     "inherit": ObserveConfig(march=MarchConfig(stride="aggressive"), split="inherit", scales=(4, 2)),
     "secant": ObserveConfig(march=MarchConfig(step_cap=1.0), split="none"),
-    "cones": ObserveConfig(march=MarchConfig(step_cap=1.0), scales=(8, 4)),
+    "cones": ObserveConfig(march=MarchConfig(step_cap=1.0), scales=(8,)),
     "footprint": ObserveConfig(footprint=True, split="none"),
     "rough": ObserveConfig(rough_precision="bfloat16", split="none"),
 }
