@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import png
 import pytest
+import trimesh
 from skimage.filters import gaussian
 
 from sdfrepar import cameras, datasets, files
@@ -97,6 +98,30 @@ def test_transforms_know_angles_splits_masks_and_larger_pictures(tmp_path):
     )
     require_same_film(train, middle, [0, 1, 2, 4])
     assert train.masks is not None and train.masks[0].max() == 0.0
+
+
+def test_transforms_know_points(tmp_path):
+    """The sphere is that around the points of the PLY, in the world of the poses."""
+    directions = np.random.default_rng(0).normal(size=(300, 3))
+    ball = np.array([0.1, -0.05, 0.08]) + 0.3 * directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    (tmp_path / "sparse.ply").write_bytes(trimesh.PointCloud(ball).export(file_type="ply"))
+    good = write_transforms(tmp_path, ring(), ply_file_path="sparse.ply")
+    sphere = datasets.survey(tmp_path, DataConfig()).views.world_from_scene
+    np.testing.assert_allclose(sphere[:3, 3], [0.1, -0.05, 0.08], atol=0.06)
+    assert 0.3 < sphere[0, 0] < 0.4
+    around = datasets.survey(tmp_path, DataConfig(sphere="cameras")).views.world_from_scene
+    assert around[0, 0] > 1.0
+
+    def refused(error: type[Exception], sentence: str, stated: object) -> None:
+        files.write_json(tmp_path / "transforms.json", good | {"ply_file_path": stated})
+        with pytest.raises(error, match=sentence):
+            datasets.survey(tmp_path, DataConfig())
+
+    refused(FileNotFoundError, r"has its points in none\.ply, and there is no .*; expected a PLY file", "none.ply")
+    refused(ValueError, r"the path '\.\./sparse\.ply' leads out of the folder", "../sparse.ply")
+    refused(ValueError, "ply_file_path is 3; expected the path of a PLY file", 3)
+    (tmp_path / "sparse.ply").write_bytes(b"ply")
+    refused(ValueError, r"sparse\.ply cannot be read as points .*; expected a whole PLY file", "sparse.ply")
 
 
 @pytest.mark.parametrize(

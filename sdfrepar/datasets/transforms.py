@@ -2,8 +2,9 @@
 
 Poses are camera-to-world with OpenGL axes. Focal lengths `fl_x`, `fl_y`, or opening angles in their place, principal
 point `cx`, `cy`, size `w`, `h` and the lens's numbers stand at the top, or in a frame for that frame alone; a pixel's
-centre is half a pixel from its corner. The lens is named by `camera_model`, or is a fisheye by `is_fisheye`. What
-speaks of another program's own box (`scale`, `offset`, `aabb_scale`) is passed over: the world is that of the poses.
+centre is half a pixel from its corner. The lens is named by `camera_model`, or is a fisheye by `is_fisheye`. The points
+of `ply_file_path`, in the world of the poses, say where the object is. What speaks of another program's own box
+(`scale`, `offset`, `aabb_scale`) is passed over: the world is that of the poses.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from sdfrepar import files
 from sdfrepar.datasets import listing, pictures
 from sdfrepar.datasets.lenses import PINHOLE, Fisheye, Lens, Radial
 from sdfrepar.datasets.listing import Listing
-from sdfrepar.datasets.opengl import OPENCV_FROM_OPENGL, opengl_poses, picture_path, require_pose
+from sdfrepar.datasets.opengl import OPENCV_FROM_OPENGL, opengl_poses, path_below, picture_path, require_pose
 from sdfrepar.datasets.writing import Taken
 
 _RADIAL = ("SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV")
@@ -28,7 +29,7 @@ def read(folder: Path) -> Listing:
     """What the folder says, in the order of the pictures' names; a split that the file states is kept.
 
     Raises:
-        FileNotFoundError: a picture is missing.
+        FileNotFoundError: a picture, or the file of points, is missing.
         ValueError: a file that is not of this form, or a camera model that is no lens before a film.
     """
     path = folder / "transforms.json"
@@ -55,6 +56,7 @@ def read(folder: Path) -> Listing:
         sizes=np.array(sizes),
         lenses=tuple(_lens(path, own) for own in settings),
         test=_test(path, content, frames),
+        points=_points(path, content),
     )
 
 
@@ -158,6 +160,22 @@ def _masks(folder: Path, frames: list[dict[str, Any]]) -> tuple[Path, ...] | Non
     if not all(isinstance(mask, str) for mask in paths):
         return None
     return tuple(picture_path(folder, mask) for mask in paths)  # pyright: ignore[reportArgumentType]
+
+
+def _points(path: Path, content: Mapping[str, Any]) -> np.ndarray | None:
+    """The points (P, 3) of the `ply_file_path`, world units; None where the file states none."""
+    stated = content.get("ply_file_path")
+    if stated is None:
+        return None
+    if not isinstance(stated, str):
+        raise ValueError(f"{path}: ply_file_path is {stated!r}; expected the path of a PLY file, or no such entry.")
+    points = path_below(path.parent, stated)
+    if not points.is_file():
+        raise FileNotFoundError(
+            f"{path} has its points in {stated}, and there is no {points}; expected a PLY file, so copy it there or "
+            "remove ply_file_path."
+        )
+    return files.read_points(points)
 
 
 def _test(path: Path, content: Mapping[str, Any], frames: list[dict[str, Any]]) -> tuple[int, ...] | None:
