@@ -222,9 +222,15 @@ def ball(tmp_path_factory):
     return folder / "a"
 
 
-@pytest.mark.parametrize("downscale", [1, 2])
 @pytest.mark.parametrize(
-    ("counted", "told", "offset"), [(0.0, None, "0"), (0.5, 0.0, "0.5"), (0.5, None, None), (0.0, 0.0, None)]
+    ("counted", "told", "offset", "downscale"),
+    [
+        (0.0, None, "0", 1),
+        (0.5, 0.0, "0.5", 1),
+        (0.0, 0.0, None, 1),
+        (0.0, None, "0", 2),
+        (0.5, None, None, 2),
+    ],
 )
 def test_centres_of_pixels_that_are_counted_otherwise_are_mentioned(ball, tmp_path, counted, told, offset, downscale):
     """Masks of a ball tell half a pixel, whatever the file and the user say of it."""
@@ -304,6 +310,7 @@ def test_a_sound_folder_passes_and_a_spoiled_one_is_refused(tmp_path):
     check_data.check(tmp_path / "a <b>", DataConfig(), tmp_path / "out")
     page = (tmp_path / "out" / "report.html").read_text()
     assert "Nothing wrong was found" in page and "a &lt;b&gt;" in page and "<b>" not in page
+    assert "--background" not in page
     assert files.read_image(tmp_path / "out" / "overlay.png").shape[1] == 4 * 96
     vertices, _ = files.read_mesh(tmp_path / "out" / "cameras.ply")
     assert len(vertices) == 162 + 12 * 5
@@ -351,6 +358,7 @@ def test_spoiled_photographs_are_refused_with_the_cause(realdata, tmp_path, name
 @pytest.mark.parametrize("name", SETS)
 def test_photographs_as_they_are_pass(realdata, tmp_path, name):
     check_data.check(realdata / name, DataConfig(), tmp_path)
+    assert ("--background=sphere" in (tmp_path / "report.html").read_text()) == (name == "fox_270x480")
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

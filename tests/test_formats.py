@@ -100,6 +100,19 @@ def test_transforms_know_angles_splits_masks_and_larger_pictures(tmp_path):
     assert train.masks is not None and train.masks[0].max() == 0.0
 
 
+@pytest.mark.parametrize("stated", [{"camera_angle_x": 0.9}, {"x_fov": np.degrees(0.9)}, {"y_fov": np.degrees(0.7)}])
+def test_transforms_of_any_opening_angle_and_of_windows(tmp_path, stated):
+    content = write_transforms(tmp_path, ring())
+    for frame in content["frames"]:
+        frame["file_path"] = frame["file_path"].replace("/", "\\")
+    stay = {name: value for name, value in content.items() if name not in ("fl_x", "fl_y")}
+    files.write_json(tmp_path / "transforms.json", stay | stated)
+    found = datasets.survey(tmp_path, DataConfig())
+    expected = 0.5 * HEIGHT / np.tan(0.35) if "y_fov" in stated else 0.5 * WIDTH / np.tan(0.45)
+    np.testing.assert_allclose(found.listing.focal, expected)
+    assert found.views.names[0] == "f0"
+
+
 def test_transforms_know_points(tmp_path):
     """The sphere is that around the points of the PLY, in the world of the poses."""
     directions = np.random.default_rng(0).normal(size=(300, 3))
@@ -133,6 +146,7 @@ def test_transforms_know_points(tmp_path):
         ),
         ({"k1": 0.2, "camera_model": "OPENCV"}, lenses.Radial((0.2, 0, 0, 0, 0, 0))),
         ({"k1": 0.05, "k2": -0.01, "camera_model": "OPENCV_FISHEYE"}, lenses.Fisheye((0.05, -0.01, 0, 0))),
+        ({"k1": 0.05, "k2": -0.01, "camera_model": "RADIAL_FISHEYE"}, lenses.Fisheye((0.05, -0.01, 0, 0))),
         ({"is_fisheye": True}, lenses.Fisheye()),
     ],
 )
@@ -178,6 +192,7 @@ def test_transforms_refuse_what_they_cannot_read(tmp_path):
     refused(
         "the camera_model is EQUIRECTANGULAR, which no pinhole camera can stand for", camera_model="EQUIRECTANGULAR"
     )
+    refused("the camera_model is FTHETA, which no pinhole camera can stand for", ftheta_p0=0.1)
     refused(r"f0 was made for pictures of 36x48 pixels, but .*f0\.png has 48x36", w=HEIGHT, h=WIDTH)
     refused("holds out images/none.png, which is no frame's file_path", test_filenames=["images/none.png"])
     outside = [good["frames"][0] | {"file_path": "../../secret.png"}]

@@ -38,12 +38,12 @@ def picture_path(folder: Path, file_path: str) -> Path:
 
 
 def path_below(folder: Path, stated: str) -> Path:
-    """The file that a camera file states by its path from the folder.
+    """The file that a camera file states by its path from the folder, with slashes of either kind.
 
     Raises:
         ValueError: a path that leads out of the folder.
     """
-    path = folder / stated
+    path = folder / stated.replace("\\", "/")
     if not path.resolve().is_relative_to(folder.resolve()):
         raise ValueError(
             f"{folder}: the path {stated!r} leads out of the folder; expected one below it, so copy the file there."

@@ -8,7 +8,7 @@ of `ply_file_path`, in the world of the poses, say where the object is. What spe
 """
 
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,9 @@ from sdfrepar.datasets.writing import Taken
 
 _RADIAL = ("SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV")
 _PINHOLES = ("PINHOLE", "SIMPLE_PINHOLE", "PERSPECTIVE")
-_FISHEYES = ("OPENCV_FISHEYE", "FISHEYE")
+_FISHEYES = ("OPENCV_FISHEYE", "FISHEYE", "SIMPLE_RADIAL_FISHEYE", "RADIAL_FISHEYE")
+# instant-ngp names two cameras that are no lenses before a film by what they alone have.
+_FOREIGN = {"ftheta_p0": "FTHETA", "latlong": "LATLONG"}
 
 
 def read(folder: Path) -> Listing:
@@ -94,7 +96,8 @@ def _frames(path: Path, content: Any) -> list[dict[str, Any]]:
 
 def _names(frames: list[dict[str, Any]]) -> tuple[str, ...]:
     """Stems of the pictures; their whole paths where stems repeat, as in folders of several cameras."""
-    stems = tuple(Path(frame["file_path"]).stem for frame in frames)
+    # Which knows slashes of either kind.
+    stems = tuple(PureWindowsPath(frame["file_path"]).stem for frame in frames)
     return stems if len(set(stems)) == len(stems) else tuple(frame["file_path"] for frame in frames)
 
 
@@ -120,6 +123,8 @@ def _focal(path: Path, own: Mapping[str, Any], size: tuple[float, float]) -> tup
     lengths = []
     for axis, extent in (("x", size[1]), ("y", size[0])):
         length, angle = _number(path, own, f"fl_{axis}"), _number(path, own, f"camera_angle_{axis}")
+        degrees = _number(path, own, f"{axis}_fov")
+        angle = np.radians(degrees) if angle is None and degrees is not None else angle
         if length is None and angle is not None and 0 < angle < np.pi:
             length = 0.5 * extent / np.tan(0.5 * angle)
         lengths.append(length)
@@ -139,7 +144,8 @@ def _lens(path: Path, own: Mapping[str, Any]) -> Lens:
     def numbers(*names: str) -> tuple[float, ...]:
         return tuple(float(_number(path, own, name) or 0.0) for name in names)
 
-    model = str(own.get("camera_model", "OPENCV_FISHEYE" if own.get("is_fisheye") else "OPENCV")).upper()
+    named = own.get("camera_model", "OPENCV_FISHEYE" if own.get("is_fisheye") else "OPENCV")
+    model = next((foreign for name, foreign in _FOREIGN.items() if name in own), str(named).upper())
     if model in _FISHEYES:
         return Fisheye(numbers("k1", "k2", "k3", "k4"))  # pyright: ignore[reportArgumentType]
     if model in _PINHOLES:

@@ -80,7 +80,7 @@ def examine(survey: Survey) -> Examination:
     world = cameras_in_frame(views.cameras, np.linalg.inv(views.world_from_scene))
     geometry = consistency(world, pairs, views.names, outlines)
     figure = agreement.error(world, nearest)
-    findings = [_of_geometry(geometry, figure, nearest), _of_masks(covered)]
+    findings = [_of_geometry(geometry, figure, nearest), _of_masks(covered), *_of_surroundings(views, outlines)]
     if geometry.fault is None:
         # Outlines by brightness are not sharp enough for half a pixel.
         findings += [] if views.masks is None else _of_centres(survey, world, outlines, geometry.outlines)
@@ -164,6 +164,13 @@ def _of_masks(covered: Sequence[Coverage | None]) -> Finding:
         )
         return Finding("masks", sentence, is_fault=True)
     return Finding("masks", f"they cover {found.everywhere:.0%} of the pictures, {found.at_borders:.0%} of borders")
+
+
+def _of_surroundings(views: Views, found: Sequence[Outline | None]) -> list[Finding]:
+    """Whether there is more around the object than one colour; masks hide what their outlines are before."""
+    if views.masks is not None or 2 * sum(outline is not None for outline in found) >= len(found):
+        return []
+    return [Finding("surroundings", "the borders of the pictures have many colours; --background=sphere fits them")]
 
 
 def _of_place(views: Views, place: Place | None) -> list[Finding]:
