@@ -64,10 +64,8 @@ def time_masks(masks: Pictures) -> None:
     some = range(min(_TIMED, len(masks)))
     seconds = np.array([[_seconds_of(read, masks, some) for read in (_in_turn, of_each)] for _ in range(_ROUNDS)])
     alone, together = np.median(seconds, axis=0)
-    faster = alone / together
-    print(
-        f"{len(some)} masks: one after the other {alone:.2f} s, several at a time {together:.2f} s, {faster:.2f} times"
-    )
+    times = f"{alone / together:.2f} times as fast"
+    print(f"{len(some)} masks: one at a time {alone:.2f} s, several {together:.2f} s, {times}")
 
 
 def write_photographs(folder: Path, count: int, height: int, width: int, *, with_masks: bool) -> None:
