@@ -58,7 +58,7 @@ def check(data: Path, config: DataConfig, output: Path) -> None:
         f"{data}: {survey.format}, {len(views)} pictures of {width} x {height} pixels, {len(survey.test)} held out; "
         f"{data_report.lens_of(survey)}"
     )
-    found = doctor.examine(views)
+    found = doctor.examine(survey)
     for finding in found.findings:
         print(f"{'WRONG: ' if finding.is_fault else ''}{finding.about}: {finding.sentence}")
     data_report.write(survey, found, data, output)

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 import shutil
+import time
 from pathlib import Path
 
 import imageio.v3 as imageio
@@ -156,6 +157,20 @@ def test_alpha_that_is_1_everywhere_says_nothing(tmp_path):
     opaque[..., 3] = 1.0
     write_split(tmp_path, "train", opaque, ring(2), ["a", "b"])
     assert load(tmp_path, WHOLE)[0].masks is None
+
+
+def test_files_are_read_a_few_at_a_time_and_no_further_than_is_asked():
+    begun = []
+
+    def look(number: int) -> int:
+        begun.append(number)
+        time.sleep(0.02)
+        return number
+
+    assert pictures.of_each(look, range(9)) == list(range(9))
+    begun.clear()
+    assert any(number == 2 for number in pictures.each(look, range(200)))
+    assert len(begun) < 50
 
 
 def test_one_picture_without_alpha_leaves_no_masks(tmp_path):

@@ -139,6 +139,30 @@ def test_read_mesh_says_what_is_wrong(tmp_path):
         files.read_mesh(tmp_path / "points.ply")
 
 
+@pytest.mark.parametrize("encoding", ["binary", "ascii"])
+def test_points_of_a_ply_are_read(tmp_path, encoding):
+    path = tmp_path / "points.ply"
+    path.write_bytes(trimesh.PointCloud(VERTICES).export(file_type="ply", encoding=encoding))
+    np.testing.assert_allclose(files.read_points(path), VERTICES, atol=1e-6)
+    files.write_mesh(path, VERTICES, FACES)
+    np.testing.assert_allclose(files.read_points(path), VERTICES, atol=1e-6)
+
+
+def test_read_points_says_what_is_wrong(tmp_path):
+    with pytest.raises(FileNotFoundError, match="There is no file"):
+        files.read_points(tmp_path / "none.ply")
+    path = tmp_path / "points.ply"
+    whole = trimesh.PointCloud(VERTICES).export(file_type="ply")
+    for broken in (b"no points", whole[:-5], whole[:40], b""):
+        path.write_bytes(broken)
+        with pytest.raises(ValueError, match=r"points\.ply cannot be read as points .*; expected a whole PLY file"):
+            files.read_points(path)
+    coordinates = "".join(f"property float {axis}\n" for axis in "xyz")
+    path.write_text(f"ply\nformat ascii 1.0\nelement vertex 0\n{coordinates}end_header\n")
+    with pytest.raises(ValueError, match=r"points\.ply holds no points; expected a PLY file with x, y and z"):
+        files.read_points(path)
+
+
 def test_json_holds_arrays_and_turns_what_is_not_finite_into_null(tmp_path):
     record = {"a": np.float32(1.5), "b": np.arange(3), "c": [np.nan, np.inf, 1.0], "d": jnp.float32(2), 5: (True, None)}
     files.write_json(tmp_path / "new" / "a.json", record | {"path": tmp_path})

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import png
 import pytest
+import trimesh
 from skimage.filters import gaussian
 
 from sdfrepar import cameras, datasets, files
@@ -99,6 +100,43 @@ def test_transforms_know_angles_splits_masks_and_larger_pictures(tmp_path):
     assert train.masks is not None and train.masks[0].max() == 0.0
 
 
+@pytest.mark.parametrize("stated", [{"camera_angle_x": 0.9}, {"x_fov": np.degrees(0.9)}, {"y_fov": np.degrees(0.7)}])
+def test_transforms_of_any_opening_angle_and_of_windows(tmp_path, stated):
+    content = write_transforms(tmp_path, ring())
+    for frame in content["frames"]:
+        frame["file_path"] = frame["file_path"].replace("/", "\\")
+    stay = {name: value for name, value in content.items() if name not in ("fl_x", "fl_y")}
+    files.write_json(tmp_path / "transforms.json", stay | stated)
+    found = datasets.survey(tmp_path, DataConfig())
+    expected = 0.5 * HEIGHT / np.tan(0.35) if "y_fov" in stated else 0.5 * WIDTH / np.tan(0.45)
+    np.testing.assert_allclose(found.listing.focal, expected)
+    assert found.views.names[0] == "f0"
+
+
+def test_transforms_know_points(tmp_path):
+    """The sphere is that around the points of the PLY, in the world of the poses."""
+    directions = np.random.default_rng(0).normal(size=(300, 3))
+    ball = np.array([0.1, -0.05, 0.08]) + 0.3 * directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    (tmp_path / "sparse.ply").write_bytes(trimesh.PointCloud(ball).export(file_type="ply"))
+    good = write_transforms(tmp_path, ring(), ply_file_path="sparse.ply")
+    sphere = datasets.survey(tmp_path, DataConfig()).views.world_from_scene
+    np.testing.assert_allclose(sphere[:3, 3], [0.1, -0.05, 0.08], atol=0.06)
+    assert 0.3 < sphere[0, 0] < 0.4
+    around = datasets.survey(tmp_path, DataConfig(sphere="cameras")).views.world_from_scene
+    assert around[0, 0] > 1.0
+
+    def refused(error: type[Exception], sentence: str, stated: object) -> None:
+        files.write_json(tmp_path / "transforms.json", good | {"ply_file_path": stated})
+        with pytest.raises(error, match=sentence):
+            datasets.survey(tmp_path, DataConfig())
+
+    refused(FileNotFoundError, r"has its points in none\.ply, and there is no .*; expected a PLY file", "none.ply")
+    refused(ValueError, r"the path '\.\./sparse\.ply' leads out of the folder", "../sparse.ply")
+    refused(ValueError, "ply_file_path is 3; expected the path of a PLY file", 3)
+    (tmp_path / "sparse.ply").write_bytes(b"ply")
+    refused(ValueError, r"sparse\.ply cannot be read as points .*; expected a whole PLY file", "sparse.ply")
+
+
 @pytest.mark.parametrize(
     ("numbers", "lens"),
     [
@@ -108,6 +146,7 @@ def test_transforms_know_angles_splits_masks_and_larger_pictures(tmp_path):
         ),
         ({"k1": 0.2, "camera_model": "OPENCV"}, lenses.Radial((0.2, 0, 0, 0, 0, 0))),
         ({"k1": 0.05, "k2": -0.01, "camera_model": "OPENCV_FISHEYE"}, lenses.Fisheye((0.05, -0.01, 0, 0))),
+        ({"k1": 0.05, "k2": -0.01, "camera_model": "RADIAL_FISHEYE"}, lenses.Fisheye((0.05, -0.01, 0, 0))),
         ({"is_fisheye": True}, lenses.Fisheye()),
     ],
 )
@@ -153,6 +192,7 @@ def test_transforms_refuse_what_they_cannot_read(tmp_path):
     refused(
         "the camera_model is EQUIRECTANGULAR, which no pinhole camera can stand for", camera_model="EQUIRECTANGULAR"
     )
+    refused("the camera_model is FTHETA, which no pinhole camera can stand for", ftheta_p0=0.1)
     refused(r"f0 was made for pictures of 36x48 pixels, but .*f0\.png has 48x36", w=HEIGHT, h=WIDTH)
     refused("holds out images/none.png, which is no frame's file_path", test_filenames=["images/none.png"])
     outside = [good["frames"][0] | {"file_path": "../../secret.png"}]

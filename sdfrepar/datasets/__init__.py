@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from sdfrepar.datasets import colmap, holdouts, idr, middlebury, mvsnet, nerf_synthetic, posed, transforms
-from sdfrepar.datasets.assembly import views_of
+from sdfrepar.datasets.assembly import first_centre_of, pixel_of, views_of
 from sdfrepar.datasets.check import require_sphere_in_view
 from sdfrepar.datasets.config import DataConfig
 from sdfrepar.datasets.listing import Listing
@@ -54,6 +56,10 @@ class Survey(NamedTuple):
     """All of them, in scene space."""
     test: tuple[int, ...]
     """Those that are held out."""
+    first_centre: float
+    """Where the intrinsics were read to have the centre of the first pixel, pixels of their own."""
+    pixel: np.ndarray
+    """(N, 2) width and height of such a pixel, pixels of the views."""
 
 
 def survey(folder: str | Path, config: DataConfig) -> Survey:
@@ -70,7 +76,8 @@ def survey(folder: str | Path, config: DataConfig) -> Survey:
     test = listing.test
     if test is None:
         test = holdouts.chosen(config.holdout, listing.names, folder)
-    return Survey(known.name, listing, views_of(listing, config), test)
+    views = views_of(listing, config)
+    return Survey(known.name, listing, views, test, first_centre_of(listing, config), pixel_of(listing, views, config))
 
 
 def load(folder: str | Path, config: DataConfig) -> tuple[Views, Views]:

@@ -49,10 +49,21 @@ def views_of(listing: Listing, config: DataConfig) -> Views:
     return in_frame(views, _world_from_scene(listing, views, config))
 
 
+def first_centre_of(listing: Listing, config: DataConfig) -> float:
+    """Where the intrinsics are taken to have the centre of the first pixel, pixels of their own."""
+    return listing.first_centre if config.pixel_offset is None else config.pixel_offset
+
+
+def pixel_of(listing: Listing, views: Views, config: DataConfig) -> np.ndarray:
+    """Width and height (N, 2) of a pixel of the intrinsics, pixels of the views, but for what fills no block."""
+    if listing.sizes is None:
+        return np.full((len(views), 2), 1.0 / config.downscale)
+    return (np.array(views.cameras.resolution) / listing.sizes)[:, ::-1]
+
+
 def _cameras(listing: Listing, config: DataConfig, size: tuple[int, int]) -> Camera:
     """The cameras of pictures of `size`, world frame, float64; lenses are still in front of them."""
-    first_centre = listing.first_centre if config.pixel_offset is None else config.pixel_offset
-    focal, principal = listing.focal, listing.principal + (0.5 - first_centre)
+    focal, principal = listing.focal, listing.principal + (0.5 - first_centre_of(listing, config))
     if listing.sizes is not None:
         shrink = _shrinkage(listing, size)
         focal, principal = focal * shrink, principal * shrink

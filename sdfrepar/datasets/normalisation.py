@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
+from sdfrepar.datasets.pictures import of_each
 from sdfrepar.records import Camera, Pictures, Views
 
 # What spheres are larger than what was found to be in them.
@@ -92,7 +93,7 @@ def sphere_of_masks(cameras: Camera, masks: Pictures, centre: np.ndarray, radius
         ValueError: the masks leave nothing.
     """
     some = np.unique(np.linspace(0, len(masks) - 1, min(len(masks), _CARVING_VIEWS)).astype(int))
-    solid = [np.asarray(masks[i]) > 0.5 for i in some]
+    solid = of_each(lambda i: np.asarray(masks[i]) > 0.5, some.tolist())
     rig = [jax.tree.map(lambda leaf, i=i: np.asarray(leaf, np.float64)[i], cameras) for i in some]
     half = 2.0 * radius
     # Coarsely at first, and then in the box of what was left.

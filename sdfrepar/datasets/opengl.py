@@ -31,15 +31,24 @@ def picture_path(folder: Path, file_path: str) -> Path:
     """The picture of a `file_path`, which by custom, not always, lacks its suffix; a dot alone makes no suffix.
 
     Raises:
+        ValueError: as `path_below`.
+    """
+    path = path_below(folder, file_path)
+    return path if path.suffix.lower() in pictures.SUFFIXES else path.with_name(path.name + ".png")
+
+
+def path_below(folder: Path, stated: str) -> Path:
+    """The file that a camera file states by its path from the folder, with slashes of either kind.
+
+    Raises:
         ValueError: a path that leads out of the folder.
     """
-    path = folder / file_path
+    path = folder / stated.replace("\\", "/")
     if not path.resolve().is_relative_to(folder.resolve()):
         raise ValueError(
-            f"{folder}: the file_path {file_path!r} leads out of the folder; expected one below it, so copy the "
-            "pictures there."
+            f"{folder}: the path {stated!r} leads out of the folder; expected one below it, so copy the file there."
         )
-    return path if path.suffix.lower() in pictures.SUFFIXES else path.with_name(path.name + ".png")
+    return path
 
 
 def opengl_poses(cameras: Camera) -> np.ndarray:

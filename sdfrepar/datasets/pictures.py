@@ -4,7 +4,7 @@ A set of a thousand photographs so takes no more memory than those that are at w
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -97,7 +97,7 @@ class Masks(_Decoded):
 
     def say_something(self) -> bool:
         """Whether some pixel is not covered: formats that demand masks say by white ones that there are none."""
-        return any(np.asarray(self[i]).min() < 1.0 for i in range(len(self)))
+        return any(each(lambda i: np.asarray(self[i]).min() < 1.0, range(len(self))))
 
 
 def kinds_of(paths: Sequence[Path]) -> list[files.PictureKind]:
@@ -118,8 +118,13 @@ def kinds_of(paths: Sequence[Path]) -> list[files.PictureKind]:
 
 def of_each(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
     """A function of each item, a few at a time."""
+    return list(each(function, items))
+
+
+def each(function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
+    """As `of_each`, one after the other: where no more are asked for, no more are begun."""
     with ThreadPoolExecutor(_THREADS) as pool:
-        return list(pool.map(function, items))
+        yield from pool.map(function, items)
 
 
 def require_one_size(

@@ -2,12 +2,13 @@
 
 Poses are camera-to-world with OpenGL axes. Focal lengths `fl_x`, `fl_y`, or opening angles in their place, principal
 point `cx`, `cy`, size `w`, `h` and the lens's numbers stand at the top, or in a frame for that frame alone; a pixel's
-centre is half a pixel from its corner. The lens is named by `camera_model`, or is a fisheye by `is_fisheye`. What
-speaks of another program's own box (`scale`, `offset`, `aabb_scale`) is passed over: the world is that of the poses.
+centre is half a pixel from its corner. The lens is named by `camera_model`, or is a fisheye by `is_fisheye`. The points
+of `ply_file_path`, in the world of the poses, say where the object is. What speaks of another program's own box
+(`scale`, `offset`, `aabb_scale`) is passed over: the world is that of the poses.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -16,19 +17,21 @@ from sdfrepar import files
 from sdfrepar.datasets import listing, pictures
 from sdfrepar.datasets.lenses import PINHOLE, Fisheye, Lens, Radial
 from sdfrepar.datasets.listing import Listing
-from sdfrepar.datasets.opengl import OPENCV_FROM_OPENGL, opengl_poses, picture_path, require_pose
+from sdfrepar.datasets.opengl import OPENCV_FROM_OPENGL, opengl_poses, path_below, picture_path, require_pose
 from sdfrepar.datasets.writing import Taken
 
 _RADIAL = ("SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV")
 _PINHOLES = ("PINHOLE", "SIMPLE_PINHOLE", "PERSPECTIVE")
-_FISHEYES = ("OPENCV_FISHEYE", "FISHEYE")
+_FISHEYES = ("OPENCV_FISHEYE", "FISHEYE", "SIMPLE_RADIAL_FISHEYE", "RADIAL_FISHEYE")
+# instant-ngp names two cameras that are no lenses before a film by what they alone have.
+_FOREIGN = {"ftheta_p0": "FTHETA", "latlong": "LATLONG"}
 
 
 def read(folder: Path) -> Listing:
     """What the folder says, in the order of the pictures' names; a split that the file states is kept.
 
     Raises:
-        FileNotFoundError: a picture is missing.
+        FileNotFoundError: a picture, or the file of points, is missing.
         ValueError: a file that is not of this form, or a camera model that is no lens before a film.
     """
     path = folder / "transforms.json"
@@ -55,6 +58,7 @@ def read(folder: Path) -> Listing:
         sizes=np.array(sizes),
         lenses=tuple(_lens(path, own) for own in settings),
         test=_test(path, content, frames),
+        points=_points(path, content),
     )
 
 
@@ -92,7 +96,8 @@ def _frames(path: Path, content: Any) -> list[dict[str, Any]]:
 
 def _names(frames: list[dict[str, Any]]) -> tuple[str, ...]:
     """Stems of the pictures; their whole paths where stems repeat, as in folders of several cameras."""
-    stems = tuple(Path(frame["file_path"]).stem for frame in frames)
+    # Which knows slashes of either kind.
+    stems = tuple(PureWindowsPath(frame["file_path"]).stem for frame in frames)
     return stems if len(set(stems)) == len(stems) else tuple(frame["file_path"] for frame in frames)
 
 
@@ -118,6 +123,8 @@ def _focal(path: Path, own: Mapping[str, Any], size: tuple[float, float]) -> tup
     lengths = []
     for axis, extent in (("x", size[1]), ("y", size[0])):
         length, angle = _number(path, own, f"fl_{axis}"), _number(path, own, f"camera_angle_{axis}")
+        degrees = _number(path, own, f"{axis}_fov")
+        angle = np.radians(degrees) if angle is None and degrees is not None else angle
         if length is None and angle is not None and 0 < angle < np.pi:
             length = 0.5 * extent / np.tan(0.5 * angle)
         lengths.append(length)
@@ -137,7 +144,8 @@ def _lens(path: Path, own: Mapping[str, Any]) -> Lens:
     def numbers(*names: str) -> tuple[float, ...]:
         return tuple(float(_number(path, own, name) or 0.0) for name in names)
 
-    model = str(own.get("camera_model", "OPENCV_FISHEYE" if own.get("is_fisheye") else "OPENCV")).upper()
+    named = own.get("camera_model", "OPENCV_FISHEYE" if own.get("is_fisheye") else "OPENCV")
+    model = next((foreign for name, foreign in _FOREIGN.items() if name in own), str(named).upper())
     if model in _FISHEYES:
         return Fisheye(numbers("k1", "k2", "k3", "k4"))  # pyright: ignore[reportArgumentType]
     if model in _PINHOLES:
@@ -158,6 +166,22 @@ def _masks(folder: Path, frames: list[dict[str, Any]]) -> tuple[Path, ...] | Non
     if not all(isinstance(mask, str) for mask in paths):
         return None
     return tuple(picture_path(folder, mask) for mask in paths)  # pyright: ignore[reportArgumentType]
+
+
+def _points(path: Path, content: Mapping[str, Any]) -> np.ndarray | None:
+    """The points (P, 3) of the `ply_file_path`, world units; None where the file states none."""
+    stated = content.get("ply_file_path")
+    if stated is None:
+        return None
+    if not isinstance(stated, str):
+        raise ValueError(f"{path}: ply_file_path is {stated!r}; expected the path of a PLY file, or no such entry.")
+    points = path_below(path.parent, stated)
+    if not points.is_file():
+        raise FileNotFoundError(
+            f"{path} has its points in {stated}, and there is no {points}; expected a PLY file, so copy it there or "
+            "remove ply_file_path."
+        )
+    return files.read_points(points)
 
 
 def _test(path: Path, content: Mapping[str, Any], frames: list[dict[str, Any]]) -> tuple[int, ...] | None:

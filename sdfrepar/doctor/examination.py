@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from sdfrepar import files
+from sdfrepar.datasets import Survey
 from sdfrepar.datasets.check import require_sphere_in_view
 from sdfrepar.datasets.normalisation import cameras_in_frame
 from sdfrepar.datasets.pictures import of_each
@@ -16,7 +18,7 @@ from sdfrepar.doctor.outlines import Outline, before_even_background, of_mask
 from sdfrepar.doctor.outlines import error as error_of_outlines
 from sdfrepar.doctor.placement import Place
 from sdfrepar.doctor.sampling import neighbours
-from sdfrepar.doctor.silhouettes import coverage
+from sdfrepar.doctor.silhouettes import Coverage, coverage, mean
 from sdfrepar.records import Camera, Views
 
 _PARTNERS = 4
@@ -24,7 +26,8 @@ _PARTNERS = 4
 # Standard deviation of the pictures' mean sRGB values from which exposures are mentioned.
 _UNEVEN = 0.05
 
-# Half a pixel's shift must leave at most so much of the outlines' error, and take so many pixels away, to be mentioned.
+# Half a pixel's shift must leave at most so much of the outlines' error, and take so many pixels away, to be mentioned;
+# pixels of the pictures that the intrinsics are for.
 _CENTRED, _CLEARLY = 0.7, 0.1
 
 # Poses that differ by less, relative to the distance from the object, are the same.
@@ -55,19 +58,20 @@ class Examination:
         return next((finding for finding in self.findings if finding.is_fault), None)
 
 
-def examine(views: Views) -> Examination:
+def examine(survey: Survey) -> Examination:
     """Look at the pictures, cameras and masks of a data set; a minute at most on two cores.
 
     Args:
-        views: all of them, in scene space; cameras may look anywhere.
+        survey: all of it; cameras may look anywhere.
 
     Raises:
         ValueError: a picture or a mask that cannot be read.
     """
+    views = survey.views
     some = [int(i) for i in neighbours(views.cameras, views.names)]
-    # Every picture is decoded once: it may be large, and there may be many.
+    # Every file is decoded once: it may be large, and there may be many.
     seen = of_each(lambda i: _of_picture(views, i, i in some), range(len(views)))
-    outlines, brightness, features = zip(*seen, strict=True)
+    outlines, brightness, features, covered = zip(*seen, strict=True)
     matched = [features[i] for i in some]
     pairs, nearest = (
         [Pair(some[pair.first], some[pair.second], pair.film) for pair in found]
@@ -76,20 +80,37 @@ def examine(views: Views) -> Examination:
     world = cameras_in_frame(views.cameras, np.linalg.inv(views.world_from_scene))
     geometry = consistency(world, pairs, views.names, outlines)
     figure = agreement.error(world, nearest)
-    findings = [_of_geometry(geometry, figure, nearest), _of_masks(views, some)]
+    findings = [_of_geometry(geometry, figure, nearest), _of_masks(covered), *_of_surroundings(views, outlines)]
     if geometry.fault is None:
         # Outlines by brightness are not sharp enough for half a pixel.
-        findings += [] if views.masks is None else _of_centres(world, outlines, geometry.outlines)
+        findings += [] if views.masks is None else _of_centres(survey, world, outlines, geometry.outlines)
         findings += _of_place(views, placement.place_of(views.cameras, pairs, outlines))
     findings += [_of_views(views), *_of_poses(views), _of_exposure(np.array(brightness))]
     return Examination(tuple(findings), geometry, figure)
 
 
-def _of_picture(views: Views, index: int, is_matched: bool) -> tuple[Outline | None, float, Features | None]:
-    """The object's outline in a picture, if known, its mean brightness, sRGB, and its features, if wanted."""
+class _Seen(NamedTuple):
+    """What one picture tells by itself."""
+
+    outline: Outline | None
+    """Of the object, if it is known."""
+    brightness: float
+    """Mean, sRGB."""
+    features: Features | None
+    """If they were asked for."""
+    covered: Coverage | None
+    """By its mask, if there is one."""
+
+
+def _of_picture(views: Views, index: int, is_matched: bool) -> _Seen:
     picture = views.images[index]
-    outline = before_even_background(picture) if views.masks is None else of_mask(views.masks[index])
-    return outline, float(files.encode_srgb(picture).mean()), features_of(picture) if is_matched else None
+    mask = None if views.masks is None else np.asarray(views.masks[index])
+    return _Seen(
+        outline=before_even_background(picture) if mask is None else of_mask(mask),
+        brightness=float(files.encode_srgb(picture).mean()),
+        features=features_of(picture) if is_matched else None,
+        covered=None if mask is None else coverage(mask),
+    )
 
 
 def _of_geometry(geometry: Consistency, figure: float, nearest: list[Pair]) -> Finding:
@@ -109,33 +130,33 @@ def _of_geometry(geometry: Consistency, figure: float, nearest: list[Pair]) -> F
     return Finding(about, "; ".join(known))
 
 
-def _of_centres(world: Camera, found: Sequence[Outline | None], here: float) -> list[Finding]:
+def _of_centres(survey: Survey, world: Camera, found: Sequence[Outline | None], here: float) -> list[Finding]:
     """Where outlines have the centres of pixels, if clearly not where the intrinsics were read to have them.
 
     Args:
+        survey: knows where that was, and how large a pixel of the intrinsics is in the views.
         world: cameras, leading axis N.
         found: the N outlines of the object.
         here: their error, pixels, as it is; not a number with too few outlines.
     """
-    moved = [
-        error_of_outlines(replace(world, principal=np.asarray(world.principal) + shift), found)[0]
-        for shift in (0.5, -0.5)
-    ]
-    best = int(np.argmin(moved))
-    if not (moved[best] < _CENTRED * here and here - moved[best] > _CLEARLY):
+    offset, way = (0.5, "half a pixel from the corner") if survey.first_centre < 0.25 else (0.0, "at whole numbers")
+    shift = (survey.first_centre - offset) * survey.pixel
+    moved, _ = error_of_outlines(replace(world, principal=np.asarray(world.principal) + shift), found)
+    if not (moved < _CENTRED * here and here - moved > _CLEARLY * survey.pixel.mean()):
         return []
-    counted = ("at whole numbers", "half a pixel from the corner")[best]
     sentence = (
-        f"outlines fit better where pixels have their centres {counted} ({moved[best]:.2f} pixels in place of "
-        f"{here:.2f}); the intrinsics may count so: try --data.pixel_offset={(0, 0.5)[best]}"
+        f"outlines fit better where pixels have their centres {way} ({moved:.2f} pixels in place of {here:.2f}); the "
+        f"intrinsics may count so: try --data.pixel_offset={offset:g}"
     )
     return [Finding("pixel centres", sentence)]
 
 
-def _of_masks(views: Views, some: list[int]) -> Finding:
-    if views.masks is None:
+def _of_masks(covered: Sequence[Coverage | None]) -> Finding:
+    """Of the N masks' coverages."""
+    known = [one for one in covered if one is not None]
+    if not known:
         return Finding("masks", "there are none")
-    found = coverage(views.masks, some)
+    found = mean(known)
     if found.is_inverted:
         sentence = (
             f"the masks seem to be inverted: they cover {found.at_borders:.0%} of the borders and "
@@ -143,6 +164,13 @@ def _of_masks(views: Views, some: list[int]) -> Finding:
         )
         return Finding("masks", sentence, is_fault=True)
     return Finding("masks", f"they cover {found.everywhere:.0%} of the pictures, {found.at_borders:.0%} of borders")
+
+
+def _of_surroundings(views: Views, found: Sequence[Outline | None]) -> list[Finding]:
+    """Whether there is more around the object than one colour; masks hide what their outlines are before."""
+    if views.masks is not None or 2 * sum(outline is not None for outline in found) >= len(found):
+        return []
+    return [Finding("surroundings", "the borders of the pictures have many colours; --background=sphere fits them")]
 
 
 def _of_place(views: Views, place: Place | None) -> list[Finding]:

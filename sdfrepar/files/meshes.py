@@ -1,4 +1,4 @@
-"""Triangle meshes.
+"""Triangle meshes, and the points of a PLY file.
 
 trimesh takes long to import and is therefore imported where it is used.
 """
@@ -84,6 +84,26 @@ def read_mesh(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     if not len(faces):
         raise ValueError(f"{path} holds no triangles; expected a triangle mesh.")
     return vertices, faces
+
+
+def read_points(path: str | Path) -> np.ndarray:
+    """The points (P, 3) float64 of a PLY file, text or binary; of a mesh, its vertices.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no whole PLY, or holds no points.
+    """
+    from trimesh.exchange.ply import load_ply
+
+    path = require_file(path)
+    try:
+        with path.open("rb") as file:
+            points = np.asarray(load_ply(file)["vertices"], np.float64)
+    except KeyError as error:
+        raise ValueError(f"{path} holds no points; expected a PLY file with x, y and z of some.") from error
+    except Exception as error:
+        raise ValueError(f"{path} cannot be read as points ({error}); expected a whole PLY file.") from error
+    return points
 
 
 def _require_triangles(path: Path, vertices: np.ndarray, faces: np.ndarray) -> None:
