@@ -15,7 +15,7 @@ from sdfrepar.tracing import MarchConfig
 
 TORUS = Subject(fields.torus, lambda params, x: x)
 BALL = Subject(fields.sphere, lambda params, x: 2.0 * x)
-CAMERA = scenes.camera_at((1.2, 1.6, -2.0), (48, 40))
+CAMERA = scenes.camera_at((1.2, 1.6, -2.0), (96, 80))
 PLAIN = ObserveConfig(march=MarchConfig(stride="sphere", max_steps=300), dynamic=False, split="none")
 WAYS = {
     "dynamic": ObserveConfig(march=MarchConfig(stride="sphere", max_steps=300), split="none"),

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 from sdfrepar.numerics import safe_divide
 from sdfrepar.records import Status
 
-# A step to where the surface is expected may leave so many thresholds unseen, behind the sphere of the last sample; a ray
-# that is within the threshold already may take any such step as near to the surface as so many thresholds.
+# A step to where the surface is expected may leave so many thresholds unseen, behind the sphere of the last sample; one
+# from within the threshold, or from so many thresholds away after that, may leave any.
 _UNSEEN, _NEAR = 4.0, 8.0
 
 # A slope that was measured over no more than so many thresholds holds up to the surface; without it, a sample is on the
@@ -107,8 +107,8 @@ def advance(config: MarchConfig, threshold: jax.Array, march: March, f: jax.Arra
     first = ~jnp.isfinite(march.field)
     slope = jnp.where(first, march.slope, jnp.clip(safe_divide(f - march.field, march.step), -1.0, 1.0))
     # Between spheres that do not touch another surface may hide; a bold step is then taken back, and what it found does
-    # not count, unless it was a short one to where the surface was expected. So is a step to a surface seen so flat that
-    # the ray may only graze it: to know where it comes within the threshold takes short steps.
+    # not count, unless it was a short one to where the surface was expected. So is a step to a surface seen so flat
+    # that the ray may only graze it: to know where it comes within the threshold takes short steps.
     aimed = _expects_surface(threshold, march.status, march.field, march.slope) & (f <= threshold)
     apart = (march.field + jnp.abs(f) < march.step) & ~aimed
     entering = (jnp.abs(f) < threshold) & (march.status != Status.HIT)
