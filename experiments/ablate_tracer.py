@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +29,7 @@ from sdfrepar.records import Camera, Observation, Status
 from sdfrepar.rendering import buffers
 
 Stride = Literal["sphere", "aggressive", "secant"]
+WayName = Literal["naive", "dynamic", "aggressive", "coarse-to-fine", "secant", "cones", "bfloat16"]
 
 # The true outline is that of so small a threshold, in pixels, after so many steps.
 _TRUTH, _MANY = 0.01, 500
@@ -68,6 +69,8 @@ class TracerConfig:
     """From the camera to the origin, scene units."""
     field_of_view: float = 45.0
     """Degrees: the unit sphere just fits into 49 from 2.4 away."""
+    ways: tuple[WayName, ...] = get_args(WayName)
+    """What is measured, compared with the first of them."""
     steps: tuple[int, ...] = (50, 100)
     """Most steps of a march; the whole table for each."""
     thresholds: tuple[float, ...] = (0.125, 0.5, 2.0, 8.0)
@@ -77,17 +80,22 @@ class TracerConfig:
     observe: ObserveConfig = field(default_factory=ObserveConfig)
     """Everything that the ways leave as it is."""
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if not self.ways or not self.steps:
+            raise ValueError("ways and steps must not be empty; write --ways=naive,cones --steps=50.")
 
-WAYS: dict[str, Callable[[ObserveConfig], ObserveConfig]] = {
+
+WAYS: dict[WayName, Callable[[ObserveConfig], ObserveConfig]] = {
     "naive": lambda config: _marching(config, "sphere", dynamic=False, split="none"),
-    "+ dynamic": lambda config: _marching(config, "sphere", split="none"),
-    "+ aggressive": lambda config: _marching(config, "aggressive", split="none"),
-    "+ coarse-to-fine": lambda config: _marching(config, "aggressive", split="inherit", scales=(4, 2)),
+    "dynamic": lambda config: _marching(config, "sphere", split="none"),
+    "aggressive": lambda config: _marching(config, "aggressive", split="none"),
+    "coarse-to-fine": lambda config: _marching(config, "aggressive", split="inherit", scales=(4, 2)),
     "secant": lambda config: _marching(config, "secant", split="none"),
-    "secant, cones": lambda config: _marching(config, "secant"),
-    "secant, cones, bfloat16": lambda config: _marching(config, "secant", rough_precision="bfloat16"),
+    "cones": lambda config: _marching(config, "secant"),
+    "bfloat16": lambda config: _marching(config, "secant", rough_precision="bfloat16"),
 }
-"""The steps of [D20 Table 1], each with all those before it, and then ours."""
+"""The steps of [D20 Table 1], and then ours, each with all those before it that it does not replace."""
 
 
 class Found(NamedTuple):
@@ -123,8 +131,8 @@ def ablate(config: TracerConfig, subject: Subject, params: Any, workdir: Path) -
     panels = []
     for steps in config.steps:
         plain: Found | None = None
-        for name, way in WAYS.items():
-            found = measured(subject, with_steps(way(config.observe), steps), prepared, camera)
+        for name in config.ways:
+            found = measured(subject, with_steps(WAYS[name](config.observe), steps), prepared, camera)
             plain = plain or found
             table["marches"].append({"steps": steps, "way": name, **compared(found, plain)})
             print(f"{steps} steps, {name}: {found.queries:,} queries, {found.seconds:.1f} s", flush=True)
@@ -230,7 +238,7 @@ def outlines(
     truth = measured(subject, replace(fine, pixels=_TRUTH), params, camera).hit
     rows, panels = [], []
     for pixels in config.thresholds:
-        observe = replace(WAYS["+ dynamic"](with_steps(config.observe, config.steps[0])), pixels=pixels)
+        observe = replace(WAYS["dynamic"](with_steps(config.observe, config.steps[0])), pixels=pixels)
         hit = measured(subject, observe, params, camera).hit
         dilated, eroded = hit & ~truth, truth & ~hit
         rows.append({"pixels": pixels, "dilated": dilated.sum() / truth.sum(), "eroded": eroded.sum() / truth.sum()})
