@@ -25,6 +25,7 @@ TINY = replace(
 )
 
 
+@pytest.mark.slow
 def test_files_whose_world_is_another_give_the_same_mesh_there(tmp_path):
     """Millimetres, turned and far away: `scale_mat` says where the unit sphere is in that world."""
     sphere = np.eye(4)

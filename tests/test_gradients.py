@@ -279,6 +279,7 @@ def test_overfull_band_stays_unbiased():
     assert abs(report.sum_bias) < 0.005 + 3 * report.sum_noise and report.bias_l2 < 0.03
 
 
+@pytest.mark.slow
 def test_chunks_do_not_matter():
     """Value and gradient, forward and in reverse, of the whole picture and of the picture in chunks."""
     row = row_of("torus")

@@ -54,7 +54,8 @@ def test_idr_with_masks_learns_from_them(data, tmp_path):
     assert {"psnr_in_mask", "depth_error", "normal_error", "fscore"} <= set(metrics)
 
 
-@pytest.mark.parametrize("field", [pytest.param("features", marks=pytest.mark.slow), "voxels"])
+@pytest.mark.slow
+@pytest.mark.parametrize("field", ["features", "voxels"])
 def test_everything_that_may_be_fitted_is(field, data, tmp_path):
     """A grid, a background on a sphere, poses and exposures; the run is read back with all of them."""
     fit = replace(TINY.fit, refine_poses=True, exposure=True, smoothness_weight=0.1, pose_warm_up=0.0)

@@ -52,7 +52,7 @@ def grazing_positions(camera, params, count=24) -> jax.Array:
 @pytest.mark.parametrize(
     "config",
     [
-        configured("velocity"),
+        pytest.param(configured("velocity"), marks=pytest.mark.slow),
         pytest.param(
             configured("velocity", float("inf"), velocity=VelocityConfig(top_k=22, gamma=3.0)), marks=pytest.mark.slow
         ),
@@ -76,7 +76,7 @@ def test_linear_form_equals_the_nested_one(x64, config):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9 * np.abs(other).max())
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [pytest.param("velocity", marks=pytest.mark.slow), "distance", "grazing"])
 def test_value_is_zero(method):
     camera = scenes.camera_at(CAMERA, (32, 32))
     u = grazing_positions(camera, scenes.TORUS)
