@@ -50,7 +50,7 @@ class FitCodeConfig:
     """Pictures of the way."""
     mesh_resolution: int = 96
     """Grid points a side of the meshes for the Chamfer distance."""
-    observe: ObserveConfig = field(default_factory=ObserveConfig)
+    observe: ObserveConfig = field(default_factory=lambda: ObserveConfig(pixels=0.1))
     fit: CompletionConfig = field(default_factory=CompletionConfig)
 
     def __post_init__(self) -> None:
@@ -152,10 +152,11 @@ def way_picture(config: FitCodeConfig, prior: Prior, shape: Shape, way: Way) -> 
     """Truth and codes on the way, from start to end: as the fit sees them, and below from the other side."""
     some = np.linspace(0, len(way.codes) - 1, config.shown).round().astype(int)
     x, y, z = config.position
-    rows = []
+    rows, drawn = [], Pictures(prior)
     for position in ((x, y, z), (-x, y, -z)):
-        drawn = Pictures(prior, pictures.camera(config.resolution, position))
-        rows.append(reports.side_by_side(drawn.true(shape), *(drawn.decoded(way.codes[i]) for i in some)))
+        camera = pictures.camera(config.resolution, position)
+        seen = (drawn.decoded(way.codes[i], camera) for i in some)
+        rows.append(reports.side_by_side(pictures.true(shape, camera), *seen))
     return np.concatenate(rows)
 
 

@@ -78,7 +78,7 @@ def outcome(folders: Sequence[Path], workdir: Path) -> dict[str, Any]:
     """Write metrics.json, scores.md and images/ of the last checkpoint; returns the metrics."""
     prior = store.load(workdir)
     shapes = listing.learnt(prior.config, folders)
-    for name, picture in Pictures(prior, pictures.camera(PICTURE)).of_families(shapes).items():
+    for name, picture in Pictures(prior).of_families(shapes, pictures.camera(PICTURE)).items():
         files.write_image(workdir / "images" / f"{name}.png", picture)
     scored = scores.score(prior, shapes)
     metrics = {**scored, "steps": prior.step, "versions": versions()}

@@ -20,8 +20,8 @@ from sdfrepar.records import Camera
 _COLUMNS = 6
 
 
-POSITION = (-1.7, 1.4, -2.0)
-"""Of the camera, scene units: from the side, from ahead and from above; planes fly along -x."""
+POSITION = (1.0, 1.5, -2.4)
+"""Of the camera, scene units: from the side and from above. Planes fly along -x, and mugs have their handles at +x."""
 
 
 def camera(resolution: int, position: Sequence[float] = POSITION) -> Camera:
@@ -36,40 +36,40 @@ def camera(resolution: int, position: Sequence[float] = POSITION) -> Camera:
 
 
 class Pictures:
-    """Normals of decoded and of true shapes."""
+    """Normals of what a prior decodes; every picture of one resolution is drawn by one program."""
 
-    def __init__(self, prior: Prior, camera: Camera):
-        """Of a prior, seen by one camera."""
-        self._prior, self._camera = prior, camera
-        see = partial(observing.observe, prior.decoder, ObserveConfig(), channels=("normal",))
-        self._see = jax.jit(see)
+    def __init__(self, prior: Prior):
+        """Of a prior."""
+        self._prior = prior
+        self._see = jax.jit(partial(observing.observe, prior.decoder, ObserveConfig(), channels=("normal",)))
 
-    def decoded(self, code: str | np.ndarray) -> np.ndarray:
+    def decoded(self, code: str | np.ndarray, camera: Camera) -> np.ndarray:
         """What is decoded from a code, or for a shape of the prior, (H, W, 3) sRGB."""
-        seen = self._see(self._prior.params(code), self._camera)
+        seen = self._see(self._prior.params(code), camera)
         return reports.normal_picture(np.asarray(seen.normal), np.asarray(seen.valid, np.float32))
 
-    def true(self, shape: Shape) -> np.ndarray:
-        """A shape as it is, (H, W, 3) sRGB."""
-        seen = photography.survey(shape.surface, self._camera)
-        return reports.normal_picture(seen.normal, seen.mask.astype(np.float32))
-
-    def of_families(self, shapes: Mapping[str, Callable[[], Shape]]) -> dict[str, np.ndarray]:
+    def of_families(self, shapes: Mapping[str, Callable[[], Shape]], camera: Camera) -> dict[str, np.ndarray]:
         """Of each family some shapes, true above decoded, and the way from the first code to the last; by name."""
         found = {}
         for family in dict.fromkeys(map(family_of, shapes)):
             names = [name for name in shapes if family_of(name) == family]
             some = [names[i] for i in np.unique(np.linspace(0, len(names) - 1, _COLUMNS).round().astype(int))]
-            rows = [[self.true(shapes[name]()) for name in some], [self.decoded(name) for name in some]]
+            rows = [[true(shapes[name](), camera) for name in some], [self.decoded(name, camera) for name in some]]
             found[f"shapes_{family}"] = np.concatenate([reports.side_by_side(*row) for row in rows])
-            found[f"between_{family}"] = self.between(names[0], names[-1])
+            found[f"between_{family}"] = self._between(names[0], names[-1], camera)
         return found
 
-    def between(self, first: str, last: str) -> np.ndarray:
+    def _between(self, first: str, last: str, camera: Camera) -> np.ndarray:
         """The way from the code of one shape to that of another, evenly."""
         ends = [np.asarray(self._prior.params(name)["code"]) for name in (first, last)]
-        shares = np.linspace(0.0, 1.0, _COLUMNS)
-        return reports.side_by_side(*(self.decoded((1.0 - share) * ends[0] + share * ends[1]) for share in shares))
+        codes = [(1.0 - share) * ends[0] + share * ends[1] for share in np.linspace(0.0, 1.0, _COLUMNS)]
+        return reports.side_by_side(*(self.decoded(code, camera) for code in codes))
+
+
+def true(shape: Shape, camera: Camera) -> np.ndarray:
+    """Normals of a shape as it is, (H, W, 3) sRGB."""
+    seen = photography.survey(shape.surface, camera)
+    return reports.normal_picture(seen.normal, seen.mask.astype(np.float32))
 
 
 def loss(lines: Sequence[Mapping[str, Any]]) -> bytes:

@@ -91,4 +91,4 @@ def image_loss(config: CompletionConfig, found: Observation, true: Maps) -> tupl
 
 
 def _optimiser(config: CompletionConfig) -> optax.GradientTransformation:
-    return optax.adam(warm_then_cosine(config.steps, config.rate, 0, config.final_rate))
+    return optax.adam(warm_then_cosine(config.steps, config.rate, 0, config.final_rate), b2=0.99)
