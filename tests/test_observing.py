@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scenes
 
-from sdfrepar import cameras, fields, observing
+from sdfrepar import cameras, fields, observing, tracing
 from sdfrepar.observing import ObserveConfig, Subject
 from sdfrepar.tracing import MarchConfig
 
@@ -69,6 +69,24 @@ def test_rays_that_do_not_meet_the_unit_sphere_are_not_asked_for():
     away = CAMERA.replace(rotation=-CAMERA.rotation * jnp.array([[1.0, -1.0, 1.0]]))
     found = marched(WAYS["cones"], away)
     assert int(found.queries) == 0 and not np.any(found.marches.status == 1)
+
+
+def test_bold_steps_never_skip_a_wall():
+    """Past something beside the ray the field rises, and steps grow; some land on the wall behind the first one."""
+    config, threshold = MarchConfig(), jnp.asarray(0.01)
+
+    def field(t):
+        beside = jnp.sqrt((t - 0.5) ** 2 + 0.04) - 0.18
+        walls = jnp.abs(jnp.abs(t - 2.0) - 0.5) - 0.04
+        return jnp.minimum(beside, walls)
+
+    def settled(near):
+        march = tracing.begin(config, near, jnp.asarray(4.0), jnp.asarray(-1.0))
+        march = jax.lax.fori_loop(0, 50, lambda _, m: tracing.advance(config, threshold, m, field(m.distance)), march)
+        return march.settled
+
+    found = jax.jit(jax.vmap(settled))(jnp.linspace(0.0, 0.9, 500))
+    np.testing.assert_allclose(found, 1.46, atol=0.01)
 
 
 # Derivatives

@@ -95,11 +95,13 @@ def advance(config: MarchConfig, threshold: jax.Array, march: March, f: jax.Arra
     """
     t = march.distance
     first = ~jnp.isfinite(march.field)
-    # Between spheres that do not touch another surface may hide; a bold step is then taken back, unless it has arrived.
-    skipped = ~first & (march.field + f < march.step) & (f > threshold) & (config.stride == "secant")
+    # Between spheres that do not touch another surface may hide; a bold step is then taken back, and what it found does
+    # not count, unless it was a short one to where the surface was expected.
+    aimed = _expects_surface(threshold, march.field, march.slope) & (f <= threshold)
+    skipped = ~first & (march.field + jnp.abs(f) < march.step) & ~aimed & (config.stride == "secant")
     slope = jnp.where(first, march.slope, jnp.clip(safe_divide(f - march.field, march.step), -1.0, 1.0))
     expected = t + _to_surface(f, slope)
-    within = jnp.abs(f) < threshold
+    within = (jnp.abs(f) < threshold) & ~skipped
     hit = (march.status == Status.HIT) | within
     arrived = within & (jnp.abs(expected - t) < threshold)
     grazed = hit & (f > 0) & (slope >= 0) & ~first
@@ -136,8 +138,12 @@ def _stride(config: MarchConfig, threshold: jax.Array, f: jax.Array, slope: jax.
         return config.aggression * capped
     # Between two samples, f apart from the surface and f + s h, none can hide while 2 f + s h >= h.
     touching = 2.0 * f / (1.0 - jnp.minimum(slope, _STEEPEST_RISE))
-    near = (f < _NEAR * threshold) & (slope < -_FLATTEST)
-    return jnp.where(near, _to_surface(f, slope), jnp.maximum(touching, f))
+    return jnp.where(_expects_surface(threshold, f, slope), _to_surface(f, slope), jnp.maximum(touching, f))
+
+
+def _expects_surface(threshold: jax.Array, f: jax.Array, slope: jax.Array) -> jax.Array:
+    """Whether the surface is near enough, (), to step to where the last slope expects it."""
+    return (f < _NEAR * threshold) & (slope < -_FLATTEST)
 
 
 def _to_surface(f: jax.Array, slope: jax.Array) -> jax.Array:
