@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -111,7 +112,7 @@ def test_a_prior_that_was_stopped_goes_on_to_the_same(balls, trained, tmp_path, 
         patch.setattr(Progress, "update", lambda *arguments: stop(*arguments) if arguments[1] > 3 else None)
         train_prior.train(replace(TINY, checkpoint_every=0.0), [balls], tmp_path)
     files.append_json_line(tmp_path / runs.LOG, {"step": 20, "distance": 0.0})
-    monkeypatch.setattr(samples, "sample", None)  # they are kept
+    monkeypatch.setattr(samples, "sample_all", None)  # they are kept
     train_prior.train(TINY, [balls], tmp_path)
     whole, resumed = store.load(trained[0]), store.load(tmp_path)
     jax.tree.map(np.testing.assert_array_equal, whole.network, resumed.network)
@@ -126,6 +127,20 @@ def test_samples_are_made_again_for_other_meshes(tmp_path):
     path = tmp_path / "samples.npz"
     for about, expected in (("a", 0.0), ("a", 0.0), ("b", 1.0), ("a", 2.0)):
         assert samples.kept(path, about, lambda: made.pop(0)).distances[0, 0] == expected
+
+
+def test_shapes_are_sampled_near_one_another_too():
+    """Two small balls far apart: a share of the points of each lies near the other."""
+
+    def ball(x):
+        surface = SimpleNamespace(points=lambda count, resolution: np.tile([x, 0.0, 0.0], (count, 1)))
+        return lambda: samples.Shape(surface, lambda points: np.linalg.norm(points - [x, 0.0, 0.0], axis=1) - 0.1)
+
+    drawn = samples.sample_all([ball(-0.7), ball(0.7)], 2000, seed=0)
+    near = np.linalg.norm(drawn.points[:, :, None] - np.array([[-0.7, 0, 0], [0.7, 0, 0]]), axis=-1) < 0.25
+    shares = near.mean(axis=1)
+    np.testing.assert_allclose(shares, [[0.83, 0.08], [0.08, 0.83]], atol=0.03)
+    assert drawn.distances.min() > -0.1 and drawn.distances.max() > 1.0
 
 
 def test_meshes_are_turned_upright_and_scaled(balls):

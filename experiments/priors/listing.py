@@ -15,7 +15,6 @@ from experiments.priors import folder, samples
 from experiments.priors.families import FAMILIES
 from experiments.priors.samples import Shape
 from experiments.priors.store import PriorConfig
-from sdfrepar.reports import Progress
 
 
 def learnt(config: PriorConfig, folders: Sequence[Path]) -> dict[str, Callable[[], Shape]]:
@@ -76,15 +75,9 @@ def sampled(config: PriorConfig, folders: Sequence[Path], workdir: Path) -> samp
     shapes = learnt(config, folders)
     about = f"{config.seed} {config.samples} {config.radius} {config.up} {list(shapes)} {content(folders)}"
 
-    def make() -> samples.Samples:
-        each = []
-        with Progress(len(shapes), unit="shape") as progress:
-            for number, shape in enumerate(shapes.values()):
-                each.append(samples.sample(shape(), config.samples, np.random.default_rng([config.seed, number])))
-                progress.update(number + 1, {"inside": float(np.mean(each[-1].distances < 0))})
-        return samples.Samples(*(np.stack(part) for part in zip(*each, strict=True)))
-
-    return samples.kept(workdir / "samples.npz", about, make)
+    return samples.kept(
+        workdir / "samples.npz", about, lambda: samples.sample_all(list(shapes.values()), config.samples, config.seed)
+    )
 
 
 def _counts(entries: Sequence[str]) -> list[tuple[str, int]]:

@@ -1,7 +1,11 @@
-"""Signed distances at points near a surface and all around it, as [P19] samples them."""
+"""Signed distances at points near a surface and all around it, as [P19] samples them, and near other shapes' surfaces.
+
+Without the last, a shape grows what others have and it lacks: a wing's end is so thin that hardly a point of those all
+around lies in it.
+"""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,12 +16,16 @@ from experiments.priors.families import Family
 from experiments.synthetic.meshes import MeshSurface
 from experiments.synthetic.surfaces import FieldSurface, Surface
 from sdfrepar import fields, files, grids
+from sdfrepar.reports import Progress
 
 RESOLUTION = 128
 """Grid points a side of the mesh by which points on the surface of a procedural solid are found."""
 
-# Standard deviations of the two halves of the points near the surface, and the share of points anywhere [P19].
+# Standard deviations of the two halves of the points near a surface, and the share of points anywhere [P19].
 _NEAR, _ANYWHERE = (0.05, 0.016), 0.1
+
+# Share of the points that lie near other shapes' surfaces.
+_ELSEWHERE = 0.15
 
 
 class Samples(NamedTuple):
@@ -50,14 +58,24 @@ def of_family(family: Family, rng: np.random.Generator) -> Shape:
     return Shape(FieldSurface(family.distance, params, _white), distances)
 
 
-def sample(shape: Shape, count: int, rng: np.random.Generator) -> Samples:
-    """So many points, most of them next to the surface, in random order."""
-    anywhere = round(_ANYWHERE * count)
-    on_surface = shape.surface.points(count - anywhere, RESOLUTION)
-    deviation = np.where(rng.random(len(on_surface)) < 0.5, *_NEAR)
-    near = on_surface + deviation[:, None] * rng.standard_normal(on_surface.shape)
-    points = np.concatenate([near, _in_ball(anywhere, rng)])[rng.permutation(count)].astype(np.float32)
-    return Samples(points, shape.distances(points).astype(np.float32))
+def sample_all(shapes: Sequence[Callable[[], Shape]], count: int, seed: int) -> Samples:
+    """So many points for each shape, leading axis S, with a line of progress.
+
+    Raises:
+        ImportError, ValueError: a mesh that cannot be used.
+    """
+    made = [shape() for shape in shapes]
+    anywhere, elsewhere = round(_ANYWHERE * count), round(_ELSEWHERE * count)
+    with Progress(len(made), unit="shape") as progress:
+        surfaces = np.stack([shape.surface.points(count - anywhere - elsewhere, RESOLUTION) for shape in made])
+        each = []
+        for number, (shape, own) in enumerate(zip(made, surfaces, strict=True)):
+            rng = np.random.default_rng([seed, number])
+            others = surfaces[rng.integers(len(made), size=elsewhere), rng.integers(len(own), size=elsewhere)]
+            near = np.concatenate([own, others])
+            each.append(_sampled(shape, _beside(near, rng), anywhere, rng))
+            progress.update(number + 1, {"inside": float(np.mean(each[-1].distances < 0))})
+    return Samples(*(np.stack(part) for part in zip(*each, strict=True)))
 
 
 def kept(path: Path, about: str, make: Callable[[], Samples]) -> Samples:
@@ -70,6 +88,18 @@ def kept(path: Path, about: str, make: Callable[[], Samples]) -> Samples:
     np.savez(memory, about=about, **made._asdict())
     files.write_bytes(path, memory.getvalue())
     return made
+
+
+def _sampled(shape: Shape, near: np.ndarray, anywhere: int, rng: np.random.Generator) -> Samples:
+    """Distances of a shape at points near surfaces (M, 3) and at others, in random order."""
+    points = rng.permutation(np.concatenate([near, _in_ball(anywhere, rng)])).astype(np.float32)
+    return Samples(points, shape.distances(points).astype(np.float32))
+
+
+def _beside(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Points near those (M, 3) on a surface."""
+    deviation = np.where(rng.random(len(points)) < 0.5, *_NEAR)
+    return points + deviation[:, None] * rng.standard_normal(points.shape)
 
 
 def _in_ball(count: int, rng: np.random.Generator) -> np.ndarray:

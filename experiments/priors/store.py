@@ -45,7 +45,7 @@ class PriorConfig:
     mesh_resolution: int = 128
     """Grid points a side for the meshes that are compared with the true ones."""
     network: DecoderConfig = field(
-        default_factory=lambda: DecoderConfig(latent=32, width=128, depth=6, skip=3, octaves=0)
+        default_factory=lambda: DecoderConfig(latent=32, width=192, depth=6, skip=3, activation="softplus")
     )
     fit: CodesConfig = field(default_factory=CodesConfig)
 
