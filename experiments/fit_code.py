@@ -40,15 +40,15 @@ class FitCodeConfig:
 
     start: str = ""
     """Shapes at whose mean code the fit starts, by how their names begin: plane; all if empty."""
-    resolution: int = 96
+    resolution: int = 64
     """Of the square view, pixels."""
     position: tuple[float, float, float] = pictures.POSITION
     """Where the camera stands that sees the shape, scene units; it looks at the origin."""
-    recorded: int = 40
+    recorded: int = 25
     """How often on the way the Chamfer distance is measured, the start left out."""
     shown: int = 6
     """Pictures of the way."""
-    mesh_resolution: int = 96
+    mesh_resolution: int = 64
     """Grid points a side of the meshes for the Chamfer distance."""
     observe: ObserveConfig = field(default_factory=lambda: ObserveConfig(pixels=0.1))
     fit: CompletionConfig = field(default_factory=CompletionConfig)

@@ -230,6 +230,26 @@ def test_a_code_is_fitted_and_its_way_recorded(prior, balls):
     assert fit_code.plot(way).startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
+def test_an_unknown_mug_is_found_from_one_view(tmp_path, monkeypatch):
+    """The bars of [D20 Fig. 5], with a prior of mugs and tables: the loss falls, the Chamfer distance with it."""
+    monkeypatch.setattr(samples, "RESOLUTION", 48)
+    config = replace(
+        TINY,
+        families=("mug:24", "table:8"),
+        held_out=(),
+        samples=5000,
+        network=DecoderConfig(latent=12, width=96, depth=4, skip=2, activation="softplus"),
+        fit=CodesConfig(steps=2000, shapes=16, points=256, rate=2e-3, code_rate=4e-3),
+    )
+    train_prior.train(config, [], tmp_path)
+    prior = store.load(tmp_path)
+    short = FitCodeConfig(resolution=32, recorded=20, mesh_resolution=48, fit=CompletionConfig(steps=60))
+    found = fit_code.summary(fit_code.fit(short, prior, listing.one(config, "mug 33")))
+    assert found["fall"] > 0.9 and found["correlation"] > 0.9
+    assert found["last_chamfer"] < 0.2 * found["first_chamfer"]
+
+
 def test_codes_refuse_what_shows_nothing():
     with pytest.raises(ValueError, match="recorded is 9"):
         replace(SHORT, recorded=9)

@@ -19,7 +19,7 @@ from sdfrepar.records import Camera, Observation
 class CompletionConfig:
     """The optimisation of a code; weights as in the code of [D20]."""
 
-    steps: int = 200
+    steps: int = 100
     rate: float = 1e-2
     """Learning rate of the code."""
     final_rate: float = 0.05
@@ -27,6 +27,9 @@ class CompletionConfig:
     depth_weight: float = 10.0
     normal_weight: float = 5.0
     silhouette_weight: float = 1.0
+    reach: float = 0.15
+    """Depths that differ by more, scene units, are those of two surfaces of which one hides the other; they count, but
+    do not pull, nor do their normals, as no derivative tells what would uncover the other."""
     code_weight: float = 1.0
     """Weight of the mean squared number of the code."""
 
@@ -81,9 +84,12 @@ def make_completion_step(
 def image_loss(config: CompletionConfig, found: Observation, true: Maps) -> tuple[jax.Array, dict[str, jax.Array]]:
     """The weighted loss () of what is seen, and its terms: depth and normals on pixels valid in both, silhouette."""
     both = found.valid & true.mask
+    alike = jnp.abs(found.depth - true.depth) < config.reach
+    depth = jnp.where(alike, found.depth, jax.lax.stop_gradient(found.depth))
+    normal = jnp.where(alike[..., None], found.normal, jax.lax.stop_gradient(found.normal))
     terms = {
-        "depth": losses.depth(found.depth, true.depth, both),
-        "normal": losses.normals(found.normal, true.normal, both),
+        "depth": losses.depth(depth, true.depth, both),
+        "normal": losses.normals(normal, true.normal, both),
         "silhouette": losses.silhouette(found.silhouette, true.mask),
     }
     weights = config.depth_weight, config.normal_weight, config.silhouette_weight
