@@ -90,7 +90,7 @@ def begin(config: ReconstructConfig, data: Path, workdir: Path, params: Any, *, 
         print(f"{workdir} holds a checkpoint of this run; it goes on at step {int(snapshot.state.step)}.")
     if hosts.is_first():
         (workdir / METRICS).unlink(missing_ok=True)
-        _cut_log(workdir / LOG, int(snapshot.state.step))
+        cut_log(workdir / LOG, int(snapshot.state.step))
         files.write_json(workdir / CONFIG, {**stored, _VIEWS: fitting.count_of_views(params)})
     return snapshot
 
@@ -100,7 +100,7 @@ def begin_again(config: ReconstructConfig, workdir: Path, params: Any, lost: Sna
     hosts.meet("the surface is lost")
     if hosts.is_first():
         shutil.rmtree(workdir / CHECKPOINTS, ignore_errors=True)
-        _cut_log(workdir / LOG, 0)
+        cut_log(workdir / LOG, 0)
     hosts.meet("its checkpoints are gone")
     fresh = _at_start(config, params)._replace(restarts=jnp.int32(lost.restarts + 1))
     return fitting.on_all_devices(fresh)
@@ -175,7 +175,7 @@ def _shapes(config: ReconstructConfig, views: int) -> Snapshot:
     return jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), jax.eval_shape(at_start))
 
 
-def _cut_log(log: Path, step: int) -> None:
-    """Drop the lines of steps that will be done again."""
+def cut_log(log: Path, step: int) -> None:
+    """Drop the lines of a metrics.jsonl of steps that will be done again."""
     if log.is_file():
         files.write_json_lines(log, [line for line in files.read_json_lines(log) if line["step"] <= step])

@@ -4,11 +4,16 @@
     python -m experiments.train_prior --workdir=runs/mine --meshes=FOLDER,FOLDER --families=
 
 Shapes are closed meshes in folders, and members of procedural families. The same command goes on where it was stopped.
+
+Leaves in the work directory: config.json, samples.npz, metrics.jsonl and checkpoints/ (as it runs); metrics.json and
+scores.md, the Chamfer distance of every shape; images/, true and decoded shapes, and what lies between two codes;
+loss.png.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,101 +21,88 @@ import numpy as np
 from absl import flags
 
 from experiments import flags as experiment_flags
+from experiments import runs
 from experiments.flags import RunError
-from experiments.priors import folder, samples, store
-from experiments.priors.families import FAMILIES
-from experiments.priors.samples import Samples, Shape
+from experiments.priors import listing, pictures, scores, store
+from experiments.priors.pictures import Pictures
 from experiments.priors.store import PriorConfig
-from experiments.runs import CHECKPOINTS, LOG
+from experiments.versions import versions
 from sdfrepar import checkpoints, files, fitting
 from sdfrepar.fitting import FitState
 from sdfrepar.reports import Progress
 
+PICTURE = 160
+"""Pixels a side."""
+
 
 def main(argv: Sequence[str]) -> None:
-    """Train the prior that the flags describe."""
-    del argv
-    given = flags.FLAGS
-    train(experiment_flags.read(PriorConfig()), [Path(name) for name in given.meshes], Path(given.workdir))
+    """Train the prior that the flags describe, and score it."""
+    if len(argv) > 1:
+        raise ValueError(f"{argv[1]!r} is no flag; write --workdir=FOLDER --meshes=FOLDER.")
+    config, given = experiment_flags.read(PriorConfig()), flags.FLAGS
+    folders, workdir = [Path(name) for name in given.meshes], Path(given.workdir)
+    train(config, folders, workdir)
+    outcome(folders, workdir)
+    files.write_bytes(workdir / "loss.png", pictures.loss(files.read_json_lines(workdir / runs.LOG)))
 
 
 def train(config: PriorConfig, folders: Sequence[Path], workdir: Path) -> FitState:
     """Sample the shapes, and take all the steps that are left.
 
     Raises:
-        OtherConfigError: the workdir holds a prior of another config or of other shapes.
+        OtherRunError: the workdir holds a prior of another config or of other shapes.
         RunError: the loss is not finite any more.
     """
-    workdir.mkdir(parents=True, exist_ok=True)
-    names, sampled = sample_all(config, folders)
+    names = tuple(listing.learnt(config, folders))
     state = _start(config, names, workdir)
-    store.write_config(workdir, config, names)
+    sampled = listing.sampled(config, folders, workdir)
     step = fitting.make_codes_step(config.network, config.fit)
     points, distances = jnp.asarray(sampled.points), jnp.asarray(sampled.distances)
     key, kept_at, done = jax.random.key(config.seed), time.monotonic(), int(state.step)
     with Progress(config.fit.steps, start=done) as progress:
         for number in range(done + 1, config.fit.steps + 1):
             state, metrics = step(state, points, distances, key)
-            if number % config.log_every == 0:
+            if number % config.log_every == 0 or number == config.fit.steps:
                 metrics = {name: float(value) for name, value in metrics.items()}
                 if not np.isfinite(metrics["distance"]):
                     raise RunError(f"The loss is not finite at step {number}; lower --fit.rate.")
                 progress.update(number, metrics)
-                files.append_json_line(workdir / LOG, {"step": number, **metrics})
+                files.append_json_line(workdir / runs.LOG, {"step": number, **metrics})
             if number == config.fit.steps or time.monotonic() - kept_at > config.checkpoint_every:
-                checkpoints.save(workdir / CHECKPOINTS, number, state, store.identity(config, names))
+                checkpoints.save(workdir / runs.CHECKPOINTS, number, state, store.identity(config, names))
                 kept_at = time.monotonic()
     return state
 
 
-def sample_all(config: PriorConfig, folders: Sequence[Path]) -> tuple[tuple[str, ...], Samples]:
-    """The names of all shapes, and their samples, leading axis S.
-
-    Raises:
-        ValueError: no shapes, or an unknown family.
-    """
-    shapes = {**_from_folders(config, folders), **_from_families(config)}
-    if not shapes:
-        raise ValueError("There are no shapes to learn; name --meshes=FOLDER, or --families=plane:40,mug:40.")
-    sampled = []
-    with Progress(len(shapes), unit="shape") as progress:
-        for number, shape in enumerate(shapes.values()):
-            sampled.append(samples.sample(shape(), config.samples, np.random.default_rng([config.seed, number])))
-            progress.update(number + 1, {"inside": float(np.mean(sampled[-1].distances < 0))})
-    return tuple(shapes), Samples(*(np.stack(part) for part in zip(*sampled, strict=True)))
-
-
-def _from_folders(config: PriorConfig, folders: Sequence[Path]) -> dict[str, Callable[[], Shape]]:
-    return {
-        f"{path.parent.name} {path.stem}": lambda path=path: folder.read(path, config.radius)
-        for one in folders
-        for path in folder.paths(one)
-    }
-
-
-def _from_families(config: PriorConfig) -> dict[str, Callable[[], Shape]]:
-    found = {}
-    for entry in config.families:
-        kind, _, count = entry.partition(":")
-        if kind not in FAMILIES or not count.isdigit():
-            raise ValueError(
-                f"--families names {entry!r}, expected entries like plane:40, of {', '.join(FAMILIES)}; correct it."
-            )
-        for member in range(int(count)):
-            found[f"{kind} {member}"] = lambda kind=kind, member=member: samples.of_family(
-                FAMILIES[kind], np.random.default_rng(member)
-            )
-    return found
+def outcome(folders: Sequence[Path], workdir: Path) -> dict[str, Any]:
+    """Write metrics.json, scores.md and images/ of the last checkpoint; returns the metrics."""
+    prior = store.load(workdir)
+    shapes = listing.learnt(prior.config, folders)
+    for name, picture in Pictures(prior).of_families(shapes, pictures.camera(PICTURE)).items():
+        files.write_image(workdir / "images" / f"{name}.png", picture)
+    scored = scores.score(prior, shapes)
+    metrics = {**scored, "steps": prior.step, "versions": versions()}
+    files.write_json(workdir / runs.METRICS, metrics)
+    files.write_bytes(workdir / "scores.md", scores.table(scored).encode())
+    print(", ".join(f"{name} {value}" for name, value in scored["all"].items()))
+    return metrics
 
 
 def _start(config: PriorConfig, names: tuple[str, ...], workdir: Path) -> FitState:
-    """The last checkpoint of the same prior, or fresh params."""
-    if checkpoints.latest_step(workdir / CHECKPOINTS) is None:
+    """The last checkpoint of the same prior, or fresh params; config.json is written, metrics.jsonl cut back."""
+    if checkpoints.latest_step(workdir / runs.CHECKPOINTS) is None:
         params = fitting.initial_codes(config.network, len(names), key=jax.random.key(config.seed))
-        return fitting.on_all_devices(fitting.first_codes_state(config.fit, params))
-    like, wanted = store.state_like(config, len(names)), store.identity(config, names)
-    state = checkpoints.restore(workdir / CHECKPOINTS, like, config_json=wanted)
-    print(f"{workdir} holds a checkpoint of this prior; it goes on at step {int(state.step)}.")
+        state = fitting.first_codes_state(config.fit, params)
+    else:
+        like, wanted = store.state_like(config, len(names)), store.identity(config, names)
+        try:
+            state = checkpoints.restore(workdir / runs.CHECKPOINTS, like, config_json=wanted)
+        except checkpoints.OtherConfigError as error:
+            raise runs.OtherRunError(f"{error} Choose another --workdir.") from error
+        print(f"{workdir} holds a checkpoint of this prior; it goes on at step {int(state.step)}.")
+    store.write_config(workdir, config, names)
+    (workdir / runs.METRICS).unlink(missing_ok=True)
+    runs.cut_log(workdir / runs.LOG, int(state.step))
     return fitting.on_all_devices(state)
 
 

@@ -58,6 +58,36 @@ def mask(least: jax.Array, covered: jax.Array, sharpness: jax.Array, weight: jax
     return jnp.mean(weight * jax.nn.softplus(jnp.where(covered, -logits, logits)))
 
 
+def depth(found: jax.Array, true: jax.Array, both: jax.Array) -> jax.Array:
+    """Mean absolute difference of depths (...), scene units, where both have a surface; 0 if nowhere [D20]."""
+    return _mean_where(both, jnp.abs(found - true))
+
+
+def normals(found: jax.Array, true: jax.Array, both: jax.Array) -> jax.Array:
+    """Mean of 1 - cos of the angle between unit normals (..., 3) where both have a surface; 0 if nowhere [D20]."""
+    return _mean_where(both, 1.0 - jnp.sum(found * true, axis=-1))
+
+
+def silhouette(least: jax.Array, covered: jax.Array) -> jax.Array:
+    """How far from the surface rays pass that should meet it, and how deep those go in that should not [D20].
+
+    Args:
+        least: (...) least value of the field along each pixel's ray, less the threshold of a hit: negative on the
+            shape; scene units.
+        covered: (...) bool, whether the true silhouette has the shape there.
+
+    Returns:
+        () the sum of two means, each over the pixels that are wrong its way; 0 where none is.
+    """
+    missed, spilt = covered & (least > 0), ~covered & (least < 0)
+    return _mean_where(missed, least) + _mean_where(spilt, -least)
+
+
+def _mean_where(chosen: jax.Array, values: jax.Array) -> jax.Array:
+    """The mean of some of the values (...); 0 without any."""
+    return jnp.sum(jnp.where(chosen, values, 0.0)) / jnp.maximum(jnp.sum(chosen), 1)
+
+
 def smoothness(distance: Distance, params: Any, points: jax.Array, way: jax.Array) -> jax.Array:
     """Mean squared change of ∂f/∂x from points (N, 3) to others a short way (N, 3) off, scene units: of curvature."""
 

@@ -51,10 +51,10 @@ def test_sizes_that_cannot_work_are_refused(settings, words):
 def test_members_of_a_family_are_closed_and_in_the_unit_sphere(name):
     family = families.FAMILIES[name]
     shape = samples.of_family(family, np.random.default_rng(1))
-    assert np.linalg.norm(shape.vertices, axis=1).max() < 1.0
-    drawn = samples.sample(shape, 400, np.random.default_rng(0))
-    assert drawn.points.shape == (400, 3) and 0.2 < np.mean(drawn.distances < 0) < 0.7
-    assert meshing.Mesh(shape.vertices, shape.faces, shape.vertices).watertight
+    mesh = meshing.extract(shape.surface.distance, shape.surface.params, 64, components="all")
+    assert mesh.watertight and np.linalg.norm(mesh.vertices, axis=1).max() < 1.0
+    drawn = samples.sample_all([lambda: shape], 400, seed=0)
+    assert drawn.points.shape == (1, 400, 3) and 0.2 < np.mean(drawn.distances < 0) < 0.7
 
 
 def test_two_balls_are_learnt_with_a_code_each():

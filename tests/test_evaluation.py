@@ -122,6 +122,12 @@ def test_chamfer_is_the_mean_of_both_ways():
     assert evaluation.chamfer(a, b) == evaluation.chamfer(b, a) == pytest.approx(0.5)
 
 
+def test_squared_chamfer_is_the_sum_of_both_ways():
+    a, b = np.zeros((1, 3)), np.array([[0.0, 0.0, 0.0], [2.0, 0.0, 0.0]])
+    assert evaluation.squared_chamfer(a, b) == evaluation.squared_chamfer(b, a) == pytest.approx(2.0)
+    assert evaluation.squared_chamfer(GRID, GRID + np.array([0.0, 0.3, 0.0])) == pytest.approx(0.18)
+
+
 def test_chamfer_refuses_empty_and_unshaped_sets():
     with pytest.raises(ValueError, match=r"points_a has shape \(0, 3\)"):
         evaluation.chamfer(GRID[:0], GRID)

@@ -93,6 +93,23 @@ def test_mask_is_the_cross_entropy_of_logistic_silhouettes():
     assert float(far) == pytest.approx(5e5)
 
 
+def test_depth_and_normals_count_where_both_have_a_surface():
+    both = jnp.array([True, True, False])
+    depths = jnp.array([1.0, 2.0, 3.0]), jnp.array([1.5, 2.0, 9.0])
+    assert float(losses.depth(*depths, both)) == pytest.approx(0.25)
+    axes = jnp.eye(3)
+    assert float(losses.normals(axes, jnp.roll(axes, 1, axis=0), both)) == 1.0
+    assert float(losses.normals(axes, axes, both)) == float(losses.depth(*depths, ~both & both)) == 0.0
+
+
+def test_silhouettes_are_drawn_by_the_rays_that_are_wrong():
+    """Rays beside the shape that should meet it come nearer, those in it that should not go out."""
+    least, covered = jnp.array([0.2, 0.4, -0.1, -0.3, 0.5]), jnp.array([True, True, True, False, False])
+    value, slope = jax.value_and_grad(losses.silhouette)(least, covered)
+    assert float(value) == pytest.approx(0.3 + 0.3)
+    np.testing.assert_allclose(slope, [0.5, 0.5, 0.0, -1.0, 0.0])
+
+
 def test_smoothness_is_the_squared_curvature_times_the_way():
     """The normal of a sphere turns by way / radius; a plane's does not turn."""
     points = 0.5 * POINTS / np.linalg.norm(POINTS, axis=1, keepdims=True)

@@ -48,6 +48,22 @@ def test_grid_compiles_once():
     assert len(traces) == 1
 
 
+@pytest.mark.parametrize("resolution", [32, 41])
+def test_culled_grids_have_the_same_surface_for_fewer_evaluations(resolution, monkeypatch):
+    asked, values = [], meshing._values
+    monkeypatch.setattr(meshing, "_values", lambda f, params, x: asked.append(len(x)) or values(f, params, x))
+    params = jnp.array([0.6, 0.15])
+    fields = {}
+    for culled in (False, True):
+        asked.clear()
+        fields[culled] = meshing.sample_grid(torus, params, resolution, chunk=512, culled=culled)
+        fields["asked", culled] = sum(asked)
+    near = np.abs(fields[False]) < np.sqrt(3.0) * 2.0 / (resolution - 1)
+    np.testing.assert_array_equal(fields[True][near], fields[False][near])
+    np.testing.assert_array_equal(fields[True] < 0, fields[False] < 0)
+    assert fields["asked", True] < 0.6 * fields["asked", False]
+
+
 def test_sphere_is_closed_outward_and_of_the_right_size():
     centre = np.array([0.1, -0.05, 0.2])
     mesh = meshing.extract(sphere, ball(0.6, centre), 32)

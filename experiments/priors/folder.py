@@ -10,8 +10,11 @@ from sdfrepar import files
 
 _SUFFIXES = (".npz", ".ply", ".obj", ".off", ".stl", ".glb")
 
-# {"name": 3 x 3}, that turn shapes to one orientation.
-_ROTATIONS = "rotations.json"
+ROTATIONS = "rotations.json"
+"""{"name": 3 x 3}, that turn shapes to one orientation."""
+
+# Turns z up to y up, and leaves x, along which planes fly.
+_Y_FROM_Z = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 
 
 def paths(folder: Path) -> list[Path]:
@@ -29,14 +32,26 @@ def paths(folder: Path) -> list[Path]:
     return found
 
 
-def read(path: Path, radius: float) -> samples.Shape:
+def name(path: Path) -> str:
+    """What the shape of a mesh file is called: folder and file."""
+    return f"{path.absolute().parent.name} {path.stem}"
+
+
+def read(path: Path, radius: float, up: str) -> samples.Shape:
     """A mesh of a folder, turned as its `rotations.json` says, centred, and scaled to reach out to `radius`.
+
+    Args:
+        path: of the mesh.
+        radius: scene units.
+        up: y or z, the axis that is up once the mesh is turned; it becomes y.
 
     Raises:
         ValueError: not a closed mesh.
     """
     vertices, faces = meshes.read(path)
-    rotations = path.parent / _ROTATIONS
+    rotations = path.parent / ROTATIONS
     if rotations.is_file():
         vertices = vertices @ np.asarray(files.read_json(rotations).get(path.stem, np.eye(3))).T
+    if up == "z":
+        vertices = vertices @ _Y_FROM_Z.T
     return samples.of_mesh(meshes.fitted(np.asarray(vertices, np.float64), radius), faces)

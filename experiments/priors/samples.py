@@ -1,19 +1,31 @@
-"""Signed distances at points near a surface and all around it, as [P19] samples them."""
+"""Signed distances at points near a surface and all around it, as [P19] samples them, and near other shapes' surfaces.
 
-from collections.abc import Callable
+Without the last, a shape grows what others have and it lacks: a wing's end is so thin that hardly a point of those all
+around lies in it.
+"""
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
 from experiments.priors.families import Family
-from sdfrepar import evaluation, fields, grids, meshing
+from experiments.synthetic.meshes import MeshSurface
+from experiments.synthetic.surfaces import FieldSurface, Surface
+from sdfrepar import fields, files, grids
+from sdfrepar.reports import Progress
 
-# Standard deviations of the two halves of the points near the surface, and the share of points anywhere [P19].
+RESOLUTION = 128
+"""Grid points a side of the mesh by which points on the surface of a procedural solid are found."""
+
+# Standard deviations of the two halves of the points near a surface, and the share of points anywhere [P19].
 _NEAR, _ANYWHERE = (0.05, 0.016), 0.1
 
-# Grid points a side of the mesh on which the surface of a procedural solid is sampled.
-_RESOLUTION = 128
+# Share of the points that lie near other shapes' surfaces.
+_ELSEWHERE = 0.15
 
 
 class Samples(NamedTuple):
@@ -24,42 +36,76 @@ class Samples(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """A closed surface in the unit sphere, and the distances to it."""
+    """A solid in the unit sphere."""
 
-    vertices: np.ndarray  # (V, 3) scene units
-    faces: np.ndarray  # (F, 3)
+    surface: Surface
     distances: Callable[[np.ndarray], np.ndarray]
     """points (N, 3) -> (N,)"""
 
 
 def of_mesh(vertices: np.ndarray, faces: np.ndarray) -> Shape:
     """A closed mesh in the unit sphere; needs libigl."""
-    return Shape(vertices, faces, lambda points: grids.mesh_distances(vertices, faces, points))
+    return Shape(MeshSurface(vertices, faces, _white), lambda points: grids.mesh_distances(vertices, faces, points))
 
 
 def of_family(family: Family, rng: np.random.Generator) -> Shape:
     """A random member of a family."""
     params = family.draw(rng)
-    mesh = meshing.extract(family.distance, params, _RESOLUTION)
 
     def distances(points: np.ndarray) -> np.ndarray:
         return np.asarray(fields.values(family.distance, params, jnp.asarray(points)))
 
-    return Shape(mesh.vertices, mesh.faces, distances)
+    return Shape(FieldSurface(family.distance, params, _white), distances)
 
 
-def sample(shape: Shape, count: int, rng: np.random.Generator) -> Samples:
-    """So many points, most of them next to the surface, in random order."""
-    anywhere = round(_ANYWHERE * count)
-    on_surface = evaluation.sample_surface(
-        shape.vertices, shape.faces, count - anywhere, seed=int(rng.integers(1 << 31))
-    )
-    deviation = np.where(rng.random(len(on_surface)) < 0.5, *_NEAR)
-    near = on_surface + deviation[:, None] * rng.standard_normal(on_surface.shape)
-    points = np.concatenate([near, _in_ball(anywhere, rng)])[rng.permutation(count)].astype(np.float32)
+def sample_all(shapes: Sequence[Callable[[], Shape]], count: int, seed: int) -> Samples:
+    """So many points for each shape, leading axis S, with a line of progress.
+
+    Raises:
+        ImportError, ValueError: a mesh that cannot be used.
+    """
+    made = [shape() for shape in shapes]
+    anywhere, elsewhere = round(_ANYWHERE * count), round(_ELSEWHERE * count)
+    with Progress(len(made), unit="shape") as progress:
+        surfaces = np.stack([shape.surface.points(count - anywhere - elsewhere, RESOLUTION) for shape in made])
+        each = []
+        for number, (shape, own) in enumerate(zip(made, surfaces, strict=True)):
+            rng = np.random.default_rng([seed, number])
+            others = surfaces[rng.integers(len(made), size=elsewhere), rng.integers(len(own), size=elsewhere)]
+            near = np.concatenate([own, others])
+            each.append(_sampled(shape, _beside(near, rng), anywhere, rng))
+            progress.update(number + 1, {"inside": float(np.mean(each[-1].distances < 0))})
+    return Samples(*(np.stack(part) for part in zip(*each, strict=True)))
+
+
+def kept(path: Path, about: str, make: Callable[[], Samples]) -> Samples:
+    """The samples in a file, if it says the same about them; else they are made, and left there."""
+    if path.is_file():
+        with np.load(path) as arrays:
+            if str(arrays["about"]) == about:
+                return Samples(arrays["points"], arrays["distances"])
+    made, memory = make(), io.BytesIO()
+    np.savez(memory, about=about, **made._asdict())
+    files.write_bytes(path, memory.getvalue())
+    return made
+
+
+def _sampled(shape: Shape, near: np.ndarray, anywhere: int, rng: np.random.Generator) -> Samples:
+    """Distances of a shape at points near surfaces (M, 3) and at others, in random order."""
+    points = rng.permutation(np.concatenate([near, _in_ball(anywhere, rng)])).astype(np.float32)
     return Samples(points, shape.distances(points).astype(np.float32))
+
+
+def _beside(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Points near those (M, 3) on a surface."""
+    deviation = np.where(rng.random(len(points)) < 0.5, *_NEAR)
+    return points + deviation[:, None] * rng.standard_normal(points.shape)
 
 
 def _in_ball(count: int, rng: np.random.Generator) -> np.ndarray:
     direction = rng.standard_normal((count, 3))
     return direction / np.linalg.norm(direction, axis=1, keepdims=True) * rng.random((count, 1)) ** (1.0 / 3.0)
+
+
+def _white(points: np.ndarray) -> np.ndarray:
+    return np.ones_like(points)

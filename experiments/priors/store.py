@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import numpy as np
@@ -32,6 +32,10 @@ class PriorConfig:
     """Procedural families, and how many members of each: plane, mug, table."""
     radius: float = 0.9
     """How far meshes reach out from the centre of their box, scene units."""
+    up: Literal["y", "z"] = "y"
+    """Which axis of the meshes is up, once they are turned as their folder's rotations.json says; it becomes y."""
+    held_out: tuple[str, ...] = ()
+    """Meshes that are not learnt, by their files' names without suffix: for `experiments.fit_code` to be tried on."""
     samples: int = 50_000
     """Distances sampled of each shape."""
     log_every: int = 25
@@ -41,7 +45,7 @@ class PriorConfig:
     mesh_resolution: int = 128
     """Grid points a side for the meshes that are compared with the true ones."""
     network: DecoderConfig = field(
-        default_factory=lambda: DecoderConfig(latent=32, width=128, depth=6, skip=3, octaves=0)
+        default_factory=lambda: DecoderConfig(latent=32, width=192, depth=6, skip=3, activation="softplus")
     )
     fit: CodesConfig = field(default_factory=CodesConfig)
 
@@ -79,6 +83,17 @@ class Prior:
                 raise ValueError(f"The prior has no shape {code!r}, expected one of {', '.join(self.names)}.")
             code = self.codes[self.names.index(code)]
         return {"network": self.network, "code": jax.numpy.asarray(code)}
+
+    def mean_code(self, family: str = "") -> np.ndarray:
+        """The mean (latent,) of the codes of all shapes, or of those whose names begin so.
+
+        Raises:
+            ValueError: there is no such shape.
+        """
+        chosen = [name.startswith(family) for name in self.names]
+        if not any(chosen):
+            raise ValueError(f"The prior has no shapes of {family!r}, expected one of {', '.join(self.names)}.")
+        return self.codes[chosen].mean(axis=0)
 
 
 def write_config(workdir: Path, config: PriorConfig, names: tuple[str, ...]) -> None:

@@ -14,7 +14,7 @@ from sdfrepar.evaluation.maps import depth_error, normal_error
 from sdfrepar.evaluation.overlaps import mask_iou, occupancy_iou
 from sdfrepar.evaluation.pictures import luminance, psnr, ssim
 from sdfrepar.evaluation.poses import PoseError, alignment, pose_error
-from sdfrepar.evaluation.surfaces import FScore, chamfer, fscore, sample_surface
+from sdfrepar.evaluation.surfaces import FScore, chamfer, fscore, sample_surface, squared_chamfer
 
 __all__ = [
     "DtuChamfer",
@@ -33,5 +33,6 @@ __all__ = [
     "pose_error",
     "psnr",
     "sample_surface",
+    "squared_chamfer",
     "ssim",
 ]

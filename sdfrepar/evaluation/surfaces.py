@@ -32,6 +32,23 @@ def chamfer(points_a: np.ndarray, points_b: np.ndarray) -> float:
     return float(0.5 * (np.mean(a_to_b) + np.mean(b_to_a)))
 
 
+def squared_chamfer(points_a: np.ndarray, points_b: np.ndarray) -> float:
+    """Chamfer distance of two point sets as [P19] has it, in their squared unit.
+
+    Protocol: the sum of the two mean squared distances to the nearest neighbour, a to b and b to a, of 30,000 points
+    each in [P19]. Nothing is cut off.
+
+    Args:
+        points_a: (N, 3), one frame and unit with `points_b`.
+        points_b: (M, 3).
+
+    Raises:
+        ValueError: sets that are empty, not of 3-vectors, or not finite.
+    """
+    a_to_b, b_to_a = nearest_distances(points_a, points_b)
+    return float(np.mean(a_to_b**2) + np.mean(b_to_a**2))
+
+
 def fscore(points_a: np.ndarray, points_b: np.ndarray, threshold: float) -> FScore:
     """Precision and recall of a surface at a distance, and their harmonic mean.
 

@@ -8,6 +8,8 @@ masks       silhouettes from masks, the baseline's
 objective   what a step makes of its pixels
 shares      how devices divide them
 step        one step of the optimiser
+codes       a decoder and codes, from samples of distances
+completion  a code, from what a camera sees
 """
 
 from sdfrepar.fitting.batches import (
@@ -20,6 +22,13 @@ from sdfrepar.fitting.batches import (
     prefer_silhouettes,
 )
 from sdfrepar.fitting.codes import CodesConfig, first_codes_state, initial_codes, make_codes_step, of_shape
+from sdfrepar.fitting.completion import (
+    CompletionConfig,
+    Maps,
+    first_completion_state,
+    image_loss,
+    make_completion_step,
+)
 from sdfrepar.fitting.config import FitConfig
 from sdfrepar.fitting.objective import choose_batch, eikonal_points, objective_of_batch
 from sdfrepar.fitting.pixels import Pixels, bytes_of_pixels, gather_pixels
@@ -38,8 +47,10 @@ __all__ = [
     "Approach",
     "Batch",
     "CodesConfig",
+    "CompletionConfig",
     "FitConfig",
     "FitState",
+    "Maps",
     "Pixels",
     "Tracked",
     "approach_pixels",
@@ -51,10 +62,13 @@ __all__ = [
     "eikonal_points",
     "exposed",
     "first_codes_state",
+    "first_completion_state",
     "first_state",
     "gather_pixels",
+    "image_loss",
     "initial_codes",
     "make_codes_step",
+    "make_completion_step",
     "make_optimiser",
     "make_step",
     "objective_of_batch",

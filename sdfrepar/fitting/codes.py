@@ -21,7 +21,7 @@ _FIRST_CODES = 0.01
 class CodesConfig:
     """The optimisation of a decoder with its codes."""
 
-    steps: int = 4000
+    steps: int = 5000
     shapes: int = 16
     """Shapes a step."""
     points: int = 512

@@ -1,0 +1,100 @@
+"""The code of a decoder whose shape looks as a camera has seen it: shape completion by first-order gradients [D20]."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from sdfrepar import losses, observing
+from sdfrepar.fitting.step import FitState, state_of, stepped, warm_then_cosine
+from sdfrepar.observing import ObserveConfig, Subject
+from sdfrepar.records import Camera, Observation
+
+
+@dataclass(frozen=True)
+class CompletionConfig:
+    """The optimisation of a code; weights as in the code of [D20]."""
+
+    steps: int = 100
+    rate: float = 1e-2
+    """Learning rate of the code."""
+    final_rate: float = 0.05
+    """Learning rate at the end, as a share of that at the start; the decay is a cosine."""
+    depth_weight: float = 10.0
+    normal_weight: float = 5.0
+    silhouette_weight: float = 1.0
+    reach: float = 0.15
+    """Depths that differ by more, scene units, are those of two surfaces of which one hides the other; they count, but
+    do not pull, nor do their normals, as no derivative tells what would uncover the other."""
+    code_weight: float = 1.0
+    """Weight of the mean squared number of the code."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if self.steps < 1:
+            raise ValueError(f"fit.steps is {self.steps}; it must be at least 1.")
+
+
+class Maps(NamedTuple):
+    """What there is to see; axes (height, width)."""
+
+    depth: jax.Array  # (H, W) z seen from the camera, scene units
+    normal: jax.Array  # (H, W, 3) outward unit normal, scene frame
+    mask: jax.Array  # (H, W) bool, where there is a surface
+
+
+def first_completion_state(config: CompletionConfig, code: jax.Array) -> FitState:
+    """The state before the first step, from a code (latent,)."""
+    return state_of(_optimiser(config), {"code": code})
+
+
+def make_completion_step(
+    subject: Subject, observe: ObserveConfig, config: CompletionConfig
+) -> Callable[[FitState, Any, Camera, Maps], tuple[FitState, dict[str, jax.Array]]]:
+    """One jitted step (state, network, camera, true maps) -> (state, metrics), the network's params held.
+
+    The metrics are those of the code before the step: `image`, the weighted loss of what is seen, its terms, and the
+    code's length.
+    """
+    optimiser = _optimiser(config)
+
+    def loss_of(params: Any, network: Any, camera: Camera, true: Maps) -> Any:
+        params = {"network": network, **params}
+        found = observing.observe(subject, observe, params, camera, channels=("normal", "silhouette"))
+        image, terms = image_loss(config, found, true)
+        code = params["code"]
+        return image + config.code_weight * jnp.mean(code**2), {
+            "image": image,
+            **terms,
+            "code": jnp.sqrt(jnp.sum(code**2)),
+        }
+
+    @partial(jax.jit, donate_argnums=0)
+    def step(state: FitState, network: Any, camera: Camera, true: Maps) -> tuple[FitState, dict[str, jax.Array]]:
+        gradient, metrics = jax.grad(loss_of, has_aux=True)(state.params, network, camera, true)
+        return stepped(optimiser, 0.0, state, gradient, metrics)
+
+    return step
+
+
+def image_loss(config: CompletionConfig, found: Observation, true: Maps) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """The weighted loss () of what is seen, and its terms: depth and normals on pixels valid in both, silhouette."""
+    both = found.valid & true.mask
+    alike = jnp.abs(found.depth - true.depth) < config.reach
+    depth = jnp.where(alike, found.depth, jax.lax.stop_gradient(found.depth))
+    normal = jnp.where(alike[..., None], found.normal, jax.lax.stop_gradient(found.normal))
+    terms = {
+        "depth": losses.depth(depth, true.depth, both),
+        "normal": losses.normals(normal, true.normal, both),
+        "silhouette": losses.silhouette(found.silhouette, true.mask),
+    }
+    weights = config.depth_weight, config.normal_weight, config.silhouette_weight
+    return sum((w * term for w, term in zip(weights, terms.values(), strict=True)), jnp.zeros(())), terms
+
+
+def _optimiser(config: CompletionConfig) -> optax.GradientTransformation:
+    return optax.adam(warm_then_cosine(config.steps, config.rate, 0, config.final_rate), b2=0.99)
