@@ -63,7 +63,7 @@ class FitCameraConfig:
     """Standard deviation of noise in the depth map, scene units."""
     seed: int = 0
     shape: ShapeConfig = field(default_factory=ShapeConfig)
-    observe: ObserveConfig = field(default_factory=lambda: ObserveConfig(block=128))
+    observe: ObserveConfig = field(default_factory=lambda: ObserveConfig(pixels=0.1, block=128))
     fit: PoseConfig = field(default_factory=PoseConfig)
 
     def __post_init__(self) -> None:

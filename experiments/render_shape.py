@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +29,7 @@ from experiments.orbit import orbit
 from experiments.render_views import Channel
 from experiments.shapes import ShapeConfig, Solid
 from sdfrepar import cameras, files, films, observing, reports, shading
-from sdfrepar.observing import ObserveConfig
+from sdfrepar.observing import ObserveConfig, Subject
 from sdfrepar.records import Camera, Observation
 from sdfrepar.reports import Progress
 
@@ -64,7 +65,7 @@ class RenderShapeConfig:
     background: float = 1.0
     """Linear grey."""
     shape: ShapeConfig = field(default_factory=ShapeConfig)
-    observe: ObserveConfig = field(default_factory=ObserveConfig)
+    observe: ObserveConfig = field(default_factory=lambda: ObserveConfig(pixels=0.1))
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -100,14 +101,14 @@ def main(argv: Sequence[str]) -> None:
 def turntable(config: RenderShapeConfig, solid: Solid) -> Iterator[np.ndarray]:
     """The pictures (H, W, 3), sRGB, of one turn around a shape, one after the other."""
     rig = rig_of(config)
-    see = jax.jit(partial(_seen, config, solid))
     begun = time.monotonic()
     with Progress(len(rig), unit="picture") as progress:
         for number, camera in enumerate(rig, start=1):
-            observation, radiance = jax.tree.map(np.asarray, see(solid.params, camera))
-            rays = observation.valid.size * number / (time.monotonic() - begun)
-            progress.update(number, {"queries a ray": int(observation.queries) / observation.valid.size}, rays)
-            yield reports.side_by_side(*(_CHANNELS[name](config, observation, radiance) for name in config.what))
+            light = _light_of(config, camera)
+            seen, radiance = jax.tree.map(np.asarray, _seen(solid.subject, config.observe, solid.params, camera, light))
+            rays = seen.valid.size * number / (time.monotonic() - begun)
+            progress.update(number, {"queries a ray": int(seen.queries) / seen.valid.size}, rays)
+            yield reports.side_by_side(*(_CHANNELS[name](config, seen, radiance) for name in config.what))
 
 
 def rig_of(config: RenderShapeConfig) -> list[Camera]:
@@ -129,21 +130,38 @@ def rig_of(config: RenderShapeConfig) -> list[Camera]:
     return [replace(camera, parallel=True, focal=camera.focal / config.radius) for camera in rig]
 
 
-def _seen(config: RenderShapeConfig, solid: Solid, params: object, camera: Camera) -> tuple[Observation, jax.Array]:
-    """What a camera sees, and its radiance (H, W, 3) before the background."""
-    seen = observing.observe(solid.subject, config.observe, params, camera, channels=("normal", "properties"))
+class _Light(NamedTuple):
+    """What shines."""
+
+    places: jax.Array  # (L, 3) of point lights, scene units
+    brightness: jax.Array  # (L,) at the origin
+    ambient: jax.Array  # ()
+    background: jax.Array  # () linear grey
+
+
+def _light_of(config: RenderShapeConfig, camera: Camera) -> _Light:
+    """The light in which a camera sees the shape."""
     lights = jnp.reshape(jnp.asarray(config.lights, jnp.float32), (-1, 4))
     places = lights[:, :3] @ camera.rotation.T if config.lights_turn else lights[:, :3]
+    return _Light(places, lights[:, 3], jnp.asarray(config.ambient), jnp.asarray(config.background))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _seen(
+    subject: Subject, observe: ObserveConfig, params: Any, camera: Camera, light: _Light
+) -> tuple[Observation, jax.Array]:
+    """What a camera sees, and its radiance (H, W, 3)."""
+    seen = observing.observe(subject, observe, params, camera, channels=("normal", "properties"))
     coloured = seen.properties.shape[-1] == 3
     albedo = seen.properties if coloured else jnp.full(seen.normal.shape, shapes.GREY)
     columns, rows = jnp.meshgrid(*(jnp.arange(side) + 0.5 for side in reversed(camera.resolution)))
 
     def shaded(u: jax.Array, distance: jax.Array, n: jax.Array, albedo: jax.Array) -> jax.Array:
         x = cameras.origin_of(camera, u) + distance * cameras.unproject(camera, u)
-        return shading.point_lit(albedo, n, x, places, lights[:, 3], config.ambient)
+        return shading.point_lit(albedo, n, x, light.places, light.brightness, light.ambient)
 
     lit = jax.vmap(jax.vmap(shaded))(jnp.stack([columns, rows], axis=-1), seen.distance, seen.normal, albedo)
-    return seen, jnp.where(seen.valid[..., None], lit, config.background)
+    return seen, jnp.where(seen.valid[..., None], lit, light.background)
 
 
 def _averaged(config: RenderShapeConfig, picture: np.ndarray) -> np.ndarray:

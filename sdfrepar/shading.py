@@ -48,7 +48,7 @@ def lambert(albedo: jax.Array, n: jax.Array, light: jax.Array, ambient: float) -
 
 
 def point_lit(
-    albedo: jax.Array, n: jax.Array, x: jax.Array, lights: jax.Array, brightness: jax.Array, ambient: float
+    albedo: jax.Array, n: jax.Array, x: jax.Array, lights: jax.Array, brightness: jax.Array, ambient: jax.Array
 ) -> jax.Array:
     """Diffuse radiance (3,) under point lights and an even surrounding, without shadows.
 
@@ -60,7 +60,7 @@ def point_lit(
         x: (3,) the point, scene units.
         lights: (L, 3) where the lights are, scene units; not at the point.
         brightness: (L,) of each.
-        ambient: what comes from all around.
+        ambient: () what comes from all around.
     """
 
     def from_light(place: jax.Array, brightness: jax.Array) -> jax.Array:

@@ -28,7 +28,7 @@ class PoseConfig:
     final_rate: float = 0.02
     """Learning rate at the end, as a share of that at the start; the decay is a cosine."""
     depth_weight: float = 1.0
-    silhouette_weight: float = 0.1
+    silhouette_weight: float = 0.3
     normal_weight: float = 0.0
     near: float = 0.05
     """Differences of depth beyond this, scene units, count ever less: there another part of the shape is seen."""
