@@ -26,15 +26,13 @@ from absl import flags
 from experiments import flags as experiment_flags
 from experiments import gradient_scenes
 from experiments.gradient_scenes import ReferenceConfig, SceneName, Subject
+from experiments.panels import labelled
 from experiments.versions import versions
 from sdfrepar import files, gradcheck, reports
 from sdfrepar.gradcheck import Estimate, GradcheckConfig, Report
 from sdfrepar.imaging import FilmConfig
 from sdfrepar.rendering import RenderConfig, render_image
 from sdfrepar.rendering.config import Method
-
-_LEAST_WIDTH = 224
-_LABEL_HEIGHT, _LABEL_SIZE = 18, 12
 
 # The deepest colour stands for this quantile of the magnitude of the finite differences: a few pixels are far above.
 _QUANTILE = 0.995
@@ -118,13 +116,13 @@ def figure(primal_srgb: np.ndarray, checked: Sequence[Report], magnification: fl
     """
     reference = checked[0].reference.mean
     scale = max(float(np.quantile(np.abs(reference), _QUANTILE)), 1e-12)
-    upper = [_panel(primal_srgb, "picture"), _panel(reports.signed_picture(reference, scale), "finite difference")]
-    lower = [_panel(np.ones_like(primal_srgb), ""), _panel(_colour_scale(reference.shape, scale), f"± {scale:.3g}")]
+    upper = [labelled(primal_srgb, "picture"), labelled(reports.signed_picture(reference, scale), "finite difference")]
+    lower = [labelled(np.ones_like(primal_srgb), ""), labelled(_colour_scale(reference.shape, scale), f"± {scale:.3g}")]
     times = "" if magnification == 1.0 else f" x {magnification:g}"
     for report in checked:
         error = reports.signed_picture(magnification * report.bias, scale)
-        upper.append(_panel(reports.signed_picture(report.estimate.mean, scale), report.method))
-        lower.append(_panel(error, f"error{times}: {report.error:.1%}, bias {report.bias_l2:.1%}"))
+        upper.append(labelled(reports.signed_picture(report.estimate.mean, scale), report.method))
+        lower.append(labelled(error, f"error{times}: {report.error:.1%}, bias {report.bias_l2:.1%}"))
     return np.concatenate([reports.side_by_side(*upper), reports.side_by_side(*lower)])
 
 
@@ -160,17 +158,6 @@ def _primal(config: ImagesConfig, subject: Subject) -> np.ndarray:
     """The picture itself, (H, W, 3) sRGB."""
     draw = jax.jit(lambda params, camera: render_image(subject.scene, config.render, params, camera).radiance)
     return files.encode_srgb(np.clip(np.asarray(draw(subject.params, subject.camera)), 0.0, 1.0))
-
-
-def _panel(picture: np.ndarray, label: str) -> np.ndarray:
-    """A picture, its pixels enlarged to squares that can be seen, under a line of text."""
-    from PIL import Image, ImageDraw, ImageFont
-
-    times = math.ceil(_LEAST_WIDTH / picture.shape[1])
-    large = np.repeat(np.repeat(picture, times, axis=0), times, axis=1)
-    strip = Image.new("RGB", (large.shape[1], _LABEL_HEIGHT), "white")
-    ImageDraw.Draw(strip).text((4, 1), label, fill="black", font=ImageFont.load_default(_LABEL_SIZE))
-    return np.concatenate([np.asarray(strip, np.float32) / 255.0, large.astype(np.float32)])
 
 
 def _colour_scale(shape: tuple[int, ...], scale: float) -> np.ndarray:

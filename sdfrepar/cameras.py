@@ -105,6 +105,20 @@ def moved(camera: Camera, motion: jax.Array) -> Camera:
     return replace(camera, rotation=turn @ camera.rotation, position=position)
 
 
+def strided(camera: Camera, stride: int) -> Camera:
+    """The camera whose pixels are every `stride`-th of a camera's in each row and column, from the first on.
+
+    Its rays through pixel centres are the same, so that `picture[::stride, ::stride]` of centre rays is its picture.
+    """
+    height, width = camera.resolution
+    return replace(
+        camera,
+        focal=camera.focal / stride,
+        principal=(camera.principal - 0.5) / stride + 0.5,
+        resolution=(-(-height // stride), -(-width // stride)),
+    )
+
+
 def rotation_by(vector: jax.Array) -> jax.Array:
     """The rotation (3, 3) about a vector (3,) by its length, radians: Rodrigues' formula.
 

@@ -58,9 +58,13 @@ def mask(least: jax.Array, covered: jax.Array, sharpness: jax.Array, weight: jax
     return jnp.mean(weight * jax.nn.softplus(jnp.where(covered, -logits, logits)))
 
 
-def depth(found: jax.Array, true: jax.Array, both: jax.Array) -> jax.Array:
-    """Mean absolute difference of depths (...), scene units, where both have a surface; 0 if nowhere [D20]."""
-    return _mean_where(both, jnp.abs(found - true))
+def depth(found: jax.Array, true: jax.Array, both: jax.Array, *, near: float | None = None) -> jax.Array:
+    """Mean absolute difference of depths (...), scene units, where both have a surface; 0 if nowhere [D20].
+
+    With `near`, s, a difference d counts s log(1 + d / s): beyond s, where it is another surface's, ever less.
+    """
+    off = jnp.abs(found - true)
+    return _mean_where(both, off if near is None else near * jnp.log1p(off / near))
 
 
 def normals(found: jax.Array, true: jax.Array, both: jax.Array) -> jax.Array:

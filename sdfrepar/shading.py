@@ -45,3 +45,27 @@ def lambert(albedo: jax.Array, n: jax.Array, light: jax.Array, ambient: float) -
         ambient: share of the radiance that does not depend on the normal.
     """
     return albedo * (ambient + (1.0 - ambient) * jnp.maximum(n @ light, 0.0))
+
+
+def point_lit(
+    albedo: jax.Array, n: jax.Array, x: jax.Array, lights: jax.Array, brightness: jax.Array, ambient: jax.Array
+) -> jax.Array:
+    """Diffuse radiance (3,) under point lights and an even surrounding, without shadows.
+
+    A light shines as the inverse square of its distance, and is as bright as `brightness` says at the scene's origin.
+
+    Args:
+        albedo: (3,) linear.
+        n: (3,) unit normal.
+        x: (3,) the point, scene units.
+        lights: (L, 3) where the lights are, scene units; not at the point.
+        brightness: (L,) of each.
+        ambient: () what comes from all around.
+    """
+
+    def from_light(place: jax.Array, brightness: jax.Array) -> jax.Array:
+        way = place - x
+        falloff = (place @ place) / (way @ way)
+        return brightness * falloff * jnp.maximum(n @ safe_normalize(way), 0.0)
+
+    return albedo * (ambient + jnp.sum(jax.vmap(from_light)(lights, brightness)))

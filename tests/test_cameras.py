@@ -115,3 +115,10 @@ def test_a_moved_camera_sees_the_moved_scene(camera):
     np.testing.assert_allclose(after[1], before[1], rtol=1e-5)
     same = cameras.moved(camera, jnp.zeros(6))
     np.testing.assert_allclose(same.rotation, camera.rotation, atol=1e-7)
+
+
+def test_a_strided_camera_sees_every_so_many_th_pixel(camera):
+    coarse = cameras.strided(camera, 3)
+    assert coarse.resolution == (16, 22)
+    u = np.array([[0.5, 0.5], [4.5, 7.5], [21.5, 15.5]], np.float32)
+    np.testing.assert_allclose(UNPROJECT(coarse, u), UNPROJECT(camera, 3.0 * (u - 0.5) + 0.5), atol=1e-6)

@@ -270,6 +270,17 @@ def test_pose_error_refuses_cameras_that_cannot_be_aligned():
         evaluation.pose_error(jax.tree.map(lambda leaf: leaf[0], rig), rig)
 
 
+def test_object_error_is_how_the_object_lies_before_the_camera():
+    rig = ring(3)
+    motions = np.array([[0.1, 0.0, 0.0, 0, 0, 0], [0, 0, 0, 0.0, 0.3, 0.4], [0.0, -0.2, 0.0, 0.0, 0.0, 0.1]])
+    moved = jax.vmap(cameras.moved)(jax.tree.map(jnp.asarray, rig), jnp.asarray(motions, jnp.float32))
+    error = evaluation.object_error(moved, rig)
+    np.testing.assert_allclose(np.radians(error.rotation), [0.1, 0.0, 0.2], atol=1e-6)
+    np.testing.assert_allclose(error.position, [0.0, 0.5, 0.1], atol=1e-5)
+    with pytest.raises(ValueError, match="3 estimated and 4 true cameras"):
+        evaluation.object_error(rig, ring(4))
+
+
 def test_surface_samples_are_even_and_repeatable():
     vertices = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [10, 0, 0], [13, 0, 0], [10, 1, 0]], float)
     faces = np.array([[0, 1, 2], [3, 4, 5]])

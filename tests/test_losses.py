@@ -118,3 +118,11 @@ def test_smoothness_is_the_squared_curvature_times_the_way():
     assert float(losses.smoothness(fields.sphere, SPHERE, points, way)) == pytest.approx((1e-2 / 0.5) ** 2, rel=1e-2)
     plane = lambda params, x: x @ params  # noqa: E731
     assert float(losses.smoothness(plane, jnp.array([0.6, 0.0, 0.8]), points, way)) == 0.0
+
+
+def test_depths_that_are_far_off_count_ever_less():
+    found, true = jnp.array([1.0, 1.01, 3.0, 9.0]), jnp.array([1.0, 1.0, 1.0, 1.0])
+    both = jnp.array([True, True, True, False])
+    expected = 0.05 * (np.log1p(0.01 / 0.05) + np.log1p(2.0 / 0.05)) / 3.0
+    assert float(losses.depth(found, true, both, near=0.05)) == pytest.approx(expected, rel=1e-5)
+    assert float(losses.depth(found, true, both)) == pytest.approx(2.01 / 3.0, rel=1e-5)

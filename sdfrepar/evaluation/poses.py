@@ -1,4 +1,4 @@
-"""Scores of cameras that were estimated up to a similarity."""
+"""Scores of cameras: up to a similarity, or beside an object that is known."""
 
 from typing import NamedTuple
 
@@ -55,15 +55,38 @@ def pose_error(estimated: Camera, true: Camera) -> PoseError:
     )
 
 
+def object_error(estimated: Camera, true: Camera) -> PoseError:
+    """Errors of how a known object lies before each camera; intrinsics are not looked at.
+
+    Protocol: nothing is aligned. The angle between the two rotations, and the distance between the places of the
+    scene's origin, both in the camera's frame. Turning about the object is rotation alone.
+
+    Args:
+        estimated: leading axis N.
+        true: leading axis N, the same views in the same order.
+
+    Raises:
+        ValueError: unlike numbers of cameras, or poses that are not finite.
+    """
+    rotation, position = _pose(estimated, "estimated")
+    true_rotation, true_position = _pose(true, "true")
+    _require_as_many(position, true_position)
+    return PoseError(
+        rotation=_angle(true_rotation.transpose(0, 2, 1) @ rotation),
+        position=np.linalg.norm(_origin_seen(rotation, position) - _origin_seen(true_rotation, true_position), axis=1),
+    )
+
+
+def _origin_seen(rotation: np.ndarray, position: np.ndarray) -> np.ndarray:
+    """Where the scene's origin lies in the frames of cameras, (N, 3)."""
+    return -np.einsum("nji,nj->ni", rotation, position)
+
+
 def _alignment(
     rotation: np.ndarray, position: np.ndarray, true_rotation: np.ndarray, true_position: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The rotation (3, 3) of the best similarity, which a scale of zero would hide, and the similarity (4, 4)."""
-    if len(position) != len(true_position):
-        raise ValueError(
-            f"There are {len(position)} estimated and {len(true_position)} true cameras, expected the same views in "
-            "the same order; leave out those that one side lacks."
-        )
+    _require_as_many(position, true_position)
     turn = _mean_rotation(true_rotation @ rotation.transpose(0, 2, 1))
     centred, true_centred = (position - position.mean(axis=0)) @ turn.T, true_position - true_position.mean(axis=0)
     spread = np.sum(centred**2)
@@ -89,6 +112,14 @@ def _pose(rig: Camera, name: str) -> tuple[np.ndarray, np.ndarray]:
     if not (np.isfinite(rotation).all() and np.isfinite(position).all()):
         raise ValueError(f"The {name} cameras hold poses that are not finite, expected finite ones; leave them out.")
     return rotation, position
+
+
+def _require_as_many(position: np.ndarray, true_position: np.ndarray) -> None:
+    if len(position) != len(true_position):
+        raise ValueError(
+            f"There are {len(position)} estimated and {len(true_position)} true cameras, expected the same views in "
+            "the same order; leave out those that one side lacks."
+        )
 
 
 def _mean_rotation(rotations: np.ndarray) -> np.ndarray:

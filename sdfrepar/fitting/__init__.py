@@ -10,6 +10,7 @@ shares      how devices divide them
 step        one step of the optimiser
 codes       a decoder and codes, from samples of distances
 completion  a code, from what a camera sees
+poses       a camera, from what it sees of a known shape
 """
 
 from sdfrepar.fitting.batches import (
@@ -32,6 +33,7 @@ from sdfrepar.fitting.completion import (
 from sdfrepar.fitting.config import FitConfig
 from sdfrepar.fitting.objective import choose_batch, eikonal_points, objective_of_batch
 from sdfrepar.fitting.pixels import Pixels, bytes_of_pixels, gather_pixels
+from sdfrepar.fitting.poses import PoseConfig, Way, make_pose_search
 from sdfrepar.fitting.step import (
     FitState,
     first_state,
@@ -52,7 +54,9 @@ __all__ = [
     "FitState",
     "Maps",
     "Pixels",
+    "PoseConfig",
     "Tracked",
+    "Way",
     "approach_pixels",
     "bytes_of_pixels",
     "choose_batch",
@@ -70,6 +74,7 @@ __all__ = [
     "make_codes_step",
     "make_completion_step",
     "make_optimiser",
+    "make_pose_search",
     "make_step",
     "objective_of_batch",
     "of_shape",
