@@ -1,10 +1,10 @@
 """What each idea of a fast march saves [D20 Table 1, Fig. 4], and what its threshold does to outlines [D20 Fig. 7].
 
-    python -m experiments.ablate_tracer --prior=runs/prior --workdir=runs/tracer
+    python -m experiments.ablate_tracer --prior=runs/prior --shape="mug 3" --workdir=runs/tracer
 
-Every way of `WAYS` marches the same picture of one shape of a prior, the plain march of all rays first: every other is
-compared with it. Ten minutes for a decoder of 8 x 512 at 512 x 512 on 2 cores. Writes table.md, table.json, normals.png
-and threshold.png.
+Every way of `WAYS` marches the same picture of one shape, the plain march of all rays first: every other is compared
+with it. Twenty minutes for a decoder of 8 x 512 at 512 x 512 on 2 cores. Writes table.md, table.json, normals.png and
+threshold.png.
 """
 
 import math
@@ -20,7 +20,8 @@ import numpy as np
 from absl import flags
 
 from experiments import flags as experiment_flags
-from experiments.priors import store
+from experiments import shapes
+from experiments.shapes import ShapeConfig
 from experiments.versions import versions
 from sdfrepar import cameras, files, observing, raygen, reports, shading
 from sdfrepar.imaging import corners
@@ -77,6 +78,7 @@ class TracerConfig:
     """What the outline is drawn with, pixels; at the first number of steps."""
     gradients: bool = True
     """Whether a step of gradient descent is measured as well."""
+    shape: ShapeConfig = field(default_factory=ShapeConfig)
     observe: ObserveConfig = field(default_factory=ObserveConfig)
     """Everything that the ways leave as it is."""
 
@@ -113,10 +115,9 @@ class Found(NamedTuple):
 def main(argv: Sequence[str]) -> None:
     """Measure and draw."""
     del argv
-    given = flags.FLAGS
-    prior = store.load(Path(given.prior))
-    params = prior.params(given.shape or prior.names[0])
-    ablate(experiment_flags.read(TracerConfig()), prior.decoder, params, Path(given.workdir))
+    config = experiment_flags.read(TracerConfig())
+    solid = shapes.make(config.shape)
+    ablate(config, solid.subject, solid.params, Path(flags.FLAGS.workdir))
 
 
 def ablate(config: TracerConfig, subject: Subject, params: Any, workdir: Path) -> dict[str, Any]:
@@ -303,8 +304,9 @@ def _share(which: np.ndarray) -> float:
 
 
 if __name__ == "__main__":
-    flags.DEFINE_string("prior", None, "workdir of experiments.train_prior", required=True)
-    flags.DEFINE_string("shape", None, "name of one of its shapes; the first if not given")
     flags.DEFINE_string("workdir", None, "folder to write into", required=True)
     experiment_flags.define(TracerConfig())
+    for short, name in (("shape", "shape.name"), ("prior", "shape.prior"), ("decoder", "shape.decoder")):
+        flags.DEFINE_alias(short, name)
+    flags.DEFINE_alias("codes", "shape.codes")
     experiment_flags.run(main)
