@@ -142,7 +142,8 @@ def ablate(config: TracerConfig, subject: Subject, params: Any, workdir: Path) -
                 panels.append(normals(subject, prepared, camera, found))
     files.write_image(workdir / "normals.png", reports.side_by_side(*panels))
     table["thresholds"], panels = outlines(config, subject, prepared, camera)
-    files.write_image(workdir / "threshold.png", reports.side_by_side(*panels))
+    if panels:
+        files.write_image(workdir / "threshold.png", reports.side_by_side(*panels))
     if config.gradients:
         table["gradients"] = gradients(config, subject, params, camera)
     files.write_json(workdir / "table.json", table)
@@ -235,6 +236,8 @@ def outlines(
 
     A large one dilates it (red); with a small one rays along the outline are not done in time, and it erodes (blue).
     """
+    if not config.thresholds:
+        return [], []
     fine = WAYS["secant"](with_steps(config.observe, _MANY))
     truth = measured(subject, replace(fine, pixels=_TRUTH), params, camera).hit
     rows, panels = [], []
@@ -251,20 +254,22 @@ def outlines(
 
 
 def gradients(config: TracerConfig, subject: Subject, params: Any, camera: Camera) -> dict[str, float]:
-    """Seconds of a whole observation, and of one with the gradient of a loss of every channel in all params."""
+    """Seconds of an observation of every channel, and of one with the gradient of a loss of them: in the code alone,
+    where there is one, as a shape is fitted, and in all params, as a decoder is.
+    """
     observe = with_steps(config.observe, config.steps[0])
 
-    def see(params: Any) -> Observation:
-        return observing.observe(subject, observe, params, camera)
+    def see(some: Any, rest: Any) -> Observation:
+        return observing.observe(subject, observe, {**rest, **some}, camera)
 
-    def loss(params: Any) -> jax.Array:
-        seen = see(params)
+    def loss(some: Any, rest: Any) -> jax.Array:
+        seen = see(some, rest)
         outside = jnp.mean(jax.nn.relu(seen.silhouette))
         return jnp.mean(seen.depth) + jnp.mean(seen.normal) + outside + jnp.sum(seen.properties) / seen.depth.size
 
-    forward, both = (jax.jit(f).lower(params).compile() for f in (see, jax.value_and_grad(loss)))
-    seconds = {"forward": _seconds(forward, params), "gradient": _seconds(both, params)}
-    return {**seconds, "ratio": seconds["gradient"] / seconds["forward"]}
+    code = {name: leaf for name, leaf in params.items() if name == "code"}
+    seconds = {"forward": _seconds(see, params, {}), "all": _seconds(jax.value_and_grad(loss), params, {})}
+    return {**seconds, **({"code": _seconds(jax.value_and_grad(loss), code, params)} if code else {})}
 
 
 def with_steps(config: ObserveConfig, steps: int) -> ObserveConfig:
@@ -280,10 +285,8 @@ def as_text(table: dict[str, Any]) -> str:
     text += "\n\n" + reports.table(("threshold, pixels", "dilated", "eroded"), rows) + "\n"
     if "gradients" in table:
         seconds = table["gradients"]
-        text += (
-            f"\nAn observation takes {seconds['forward']:.1f} s, and {seconds['gradient']:.1f} s with the gradient of "
-            f"every channel in all params: {seconds['ratio']:.2f} of that.\n"
-        )
+        rows = [(name, f"{value:.1f}", f"{value / seconds['forward']:.2f}") for name, value in seconds.items()]
+        text += "\n" + reports.table(("gradient in", "seconds", "of an observation without"), rows) + "\n"
     return text
 
 
@@ -291,11 +294,12 @@ def _marching(config: ObserveConfig, stride: Stride, **settings: Any) -> Observe
     return replace(config, march=replace(config.march, stride=stride), **settings)
 
 
-def _seconds(program: Callable[[Any], Any], params: Any) -> float:
+def _seconds(function: Callable[[Any, Any], Any], some: Any, rest: Any) -> float:
     """Of a call, after one that is not counted."""
-    jax.block_until_ready(program(params))
+    program = jax.jit(function).lower(some, rest).compile()
+    jax.block_until_ready(program(some, rest))
     begun = time.perf_counter()
-    jax.block_until_ready(program(params))
+    jax.block_until_ready(program(some, rest))
     return time.perf_counter() - begun
 
 

@@ -116,22 +116,31 @@ def _march(
     rough = config.rough_precision != "float32"
     rounded_distance, margin = rounded(distance, config.rough_precision), MARGIN[config.rough_precision]
 
-    def ask(field: Distance, item: tuple[Line, jax.Array, jax.Array], march: March) -> March:
+    def ask(field: Distance, item: tuple[Line, jax.Array, jax.Array], march: March) -> tuple[March, jax.Array]:
         line, threshold, radius = item
         f = field(params, line.origin + march.distance * line.direction)
         f = jnp.where(radius > 0, f / _STEEPEST - radius, f)
-        return tracing.advance(config.march, threshold, march, f)
+        return tracing.advance(config.march, threshold, march, f), f
+
+    def exactly(item: tuple[Line, jax.Array, jax.Array], march: March) -> March:
+        return ask(distance, item, march)[0]
+
+    def roughly(item: tuple[Line, jax.Array, jax.Array], march: March) -> March:
+        on, f = ask(rounded_distance, item, march)
+        return jax.tree.map(lambda new, old: jnp.where(f > margin + item[1], new, old), on, march)
 
     def one_step(carry: tuple[jax.Array, March, jax.Array]) -> tuple[jax.Array, March, jax.Array]:
         step, marches, queries = carry
         wanted = marches.open if config.dynamic else lines.far > lines.near
-        # What was far from the surface one sample ago may be asked for roughly.
-        far = wanted & (marches.field > margin + threshold)
-        asked = [(rounded_distance, far), (distance, wanted & ~far)] if rough else [(distance, wanted)]
-        for field, some in asked:
-            marches, count = buffers.in_blocks(partial(ask, field), some, config.block, items, marches)
+        if rough:
+            # What was far from the surface one sample ago is asked for roughly, and once more if that was near to it.
+            before = marches.distance
+            far = wanted & (marches.field > margin + threshold)
+            marches, count = buffers.in_blocks(roughly, far, config.block, items, marches)
             queries += count
-        return step + 1, marches, queries
+            wanted &= marches.distance == before
+        marches, count = buffers.in_blocks(exactly, wanted, config.block, items, marches)
+        return step + 1, marches, queries + count
 
     def unfinished(carry: tuple[jax.Array, March, jax.Array]) -> jax.Array:
         step, marches, _ = carry
