@@ -204,22 +204,27 @@ def test_axes_that_are_turned_by_half_are_no_mirror(turn):
     assert "point the wrong way" in found.fault
 
 
-@pytest.mark.parametrize(("shift", "offset"), [(-0.5, "0"), (0.5, "0.5"), (0.0, None)])
-def test_centres_of_pixels_that_are_counted_otherwise_are_mentioned(tmp_path, shift, offset):
-    """Masks of a ball, seen by many, tell half a pixel."""
-    make_scene.write(
-        MakeConfig(
-            format="transforms",
-            alpha=True,
-            views=12,
-            test_views=2,
-            resolution=128,
-            occupancy_resolution=8,
-            surface_points=50,
-        ),
-        tmp_path / "a",
+@pytest.fixture(scope="module")
+def many_masks(tmp_path_factory):
+    """The demo's solid with alpha, seen by many."""
+    config = MakeConfig(
+        format="transforms",
+        alpha=True,
+        views=12,
+        test_views=2,
+        resolution=128,
+        occupancy_resolution=8,
+        surface_points=50,
     )
-    views = datasets.survey(tmp_path / "a", DataConfig(pixel_offset=0.5 - shift)).views
+    folder = tmp_path_factory.mktemp("many")
+    make_scene.write(config, folder)
+    return folder
+
+
+@pytest.mark.parametrize(("shift", "offset"), [(-0.5, "0"), (0.5, "0.5"), (0.0, None)])
+def test_centres_of_pixels_that_are_counted_otherwise_are_mentioned(many_masks, shift, offset):
+    """Masks that are seen by many tell half a pixel."""
+    views = datasets.survey(many_masks, DataConfig(pixel_offset=0.5 - shift)).views
     found = {finding.about: finding for finding in doctor.examine(views).findings}
     assert not any(finding.is_fault for finding in found.values())
     if offset is None:
