@@ -63,7 +63,7 @@ def reconstruct(config: ReconstructConfig, data: Path, workdir: Path, *, overwri
 
     key = jax.random.key(config.seed)
     scene = networks.scene(config.network)
-    params = networks.initialise(config.network, border_colour(train), key=key)
+    params = jax.jit(networks.initialise, static_argnums=0)(config.network, border_colour(train), key=key)
     params |= fitting.of_views(config.fit, len(train))
     tracks = None
     if config.fit.refine_poses and config.fit.match_weight:

@@ -8,6 +8,7 @@ random numbers, extrapolated to a step of zero.
 """
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -214,38 +215,17 @@ def check(
 
 def estimated(scene: Scene, config: GradcheckConfig, theta: Any, motion: Any) -> tuple[np.ndarray, Estimate]:
     """The picture (H, W), and the derivative that the method gives it along `motion`; theta is (params, camera)."""
-
-    @jax.jit
-    def one(theta: Any, motion: Any, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-        def picture(s: jax.Array) -> jax.Array:
-            params, camera = _moved(theta, motion, s)
-            return jnp.mean(render_film(scene, config.render, params, camera, key=key), axis=-1)
-
-        # One number is differentiated, whatever the size of the parameters: finite differences can do that as well.
-        return jax.jvp(picture, (jnp.zeros(()),), (jnp.ones(()),))
-
     keys = jax.random.split(jax.random.key(config.seed), config.repetitions)
-    values, derivatives = zip(*(one(theta, motion, key) for key in keys), strict=True)
+    once = partial(_estimated_once, scene, config.render, theta, motion)
+    values, derivatives = zip(*(once(key) for key in keys), strict=True)
     return np.mean(values, axis=0), _summary(np.stack(derivatives))
 
 
 def finite_difference(scene: Scene, config: GradcheckConfig, theta: Any, motion: Any) -> Estimate:
     """Central differences of the picture along `motion`, extrapolated to a step of zero: (4 D(h) - D(2h)) / 3."""
     plain = replace(config.render, gradient=GradientConfig(method="interior"))
-
-    @jax.jit
-    def one(theta: Any, motion: Any, key: jax.Array) -> jax.Array:
-        baseline = jnp.zeros((*theta[1].resolution, 3))
-
-        def picture(s: jax.Array) -> jax.Array:
-            params, camera = _moved(theta, motion, s)
-            return jnp.mean(render_film(scene, plain, params, camera, baseline, key=key), axis=-1)
-
-        far, near, nearer, farther = jax.lax.map(picture, config.step * jnp.array([-2.0, -1.0, 1.0, 2.0]))
-        return (8.0 * (nearer - near) - (farther - far)) / (12.0 * config.step)
-
     keys = jax.random.split(jax.random.key(config.seed + 1), config.reference_repetitions)
-    return _summary(np.stack([one(theta, motion, key) for key in keys]))
+    return _summary(np.stack([_difference(scene, plain, theta, motion, config.step, key) for key in keys]))
 
 
 def motion_of(params: Any, camera: Camera, direction: Any, camera_direction: Any) -> tuple[Any, Camera]:
@@ -267,6 +247,35 @@ def matt(distance: Distance) -> Scene:
         return jnp.full(3, 0.2 + 0.8 * jnp.maximum(normal @ light, 0.0))
 
     return Scene(distance=distance, radiance=radiance, background=lambda params, origin, direction: jnp.zeros(3))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _estimated_once(
+    scene: Scene, render: RenderConfig, theta: Any, motion: Any, key: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """A picture (H, W) and its derivative. Compiled once for a scene and a config, however often they are checked."""
+
+    def picture(s: jax.Array) -> jax.Array:
+        params, camera = _moved(theta, motion, s)
+        return jnp.mean(render_film(scene, render, params, camera, key=key), axis=-1)
+
+    # One number is differentiated, whatever the size of the parameters: finite differences can do that as well.
+    return jax.jvp(picture, (jnp.zeros(()),), (jnp.ones(()),))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _difference(
+    scene: Scene, render: RenderConfig, theta: Any, motion: Any, step: jax.Array | float, key: jax.Array
+) -> jax.Array:
+    """The derivative (H, W) by pictures at four places, all with the same random numbers."""
+    baseline = jnp.zeros((*theta[1].resolution, 3))
+
+    def picture(s: jax.Array) -> jax.Array:
+        params, camera = _moved(theta, motion, s)
+        return jnp.mean(render_film(scene, render, params, camera, baseline, key=key), axis=-1)
+
+    far, near, nearer, farther = jax.lax.map(picture, step * jnp.array([-2.0, -1.0, 1.0, 2.0]))
+    return (8.0 * (nearer - near) - (farther - far)) / (12.0 * step)
 
 
 def _moved(theta: Any, motion: Any, s: jax.Array) -> Any:

@@ -1,6 +1,6 @@
 """One gradient of a small fit on some devices, for `test_sharing`: in a process, as JAX counts devices when it starts.
 
-python tests/sharing.py OUT.npz DEVICES PARTS [PROCESS PORT]
+python tests/sharing.py OUT.npz DEVICES PARTS METHOD [PROCESS PORT]
 """
 
 import sys
@@ -13,7 +13,7 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
 def main() -> None:
     """Write the gradient, the metrics and the number of all-reduces of the compiled gradient."""
-    out, count, parts, *distributed = sys.argv[1:]
+    out, count, parts, method, *distributed = sys.argv[1:]
     jax.config.update("jax_enable_x64", True)
     if distributed:
         process, port = distributed
@@ -33,7 +33,7 @@ def main() -> None:
     devices = jax.devices()[: int(count)]
     scene = scenes.white_on_black(fields.torus)
     render = RenderConfig(
-        trace=TraceConfig(max_steps=12), first_steps=6, gradient=GradientConfig(method="grazing", band_share=0.9)
+        trace=TraceConfig(max_steps=12), first_steps=6, gradient=GradientConfig(method=method, band_share=0.9)
     )
     fit = FitConfig(pixels=64, candidates=2, eikonal_points=64, levels=2, preference=2.0)
     rig = [scenes.camera_at(position, (16, 16)) for position in ((1.2, 1.6, -2.0), (-1.2, 1.6, 2.0))]

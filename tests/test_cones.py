@@ -17,6 +17,9 @@ from sdfrepar.rendering.cones import starts_of_cells
 CAMERA = scenes.camera_at((1.2, 1.6, -2.0), (96, 96))
 CONFIG = RenderConfig(film=FilmConfig(samples_per_side=4))
 
+march = jax.jit(trace_rays, static_argnums=(0, 1))
+through = jax.jit(rays_through)
+
 
 def samples(width: float) -> tuple[jax.Array, jax.Array]:
     """Centres (P, 2) of pixels of this width, and sixteen positions (P, 16, 2) up to a width away from each."""
@@ -28,10 +31,10 @@ def samples(width: float) -> tuple[jax.Array, jax.Array]:
 
 def traced(params, u, width, start=None):
     cameras = jax.tree.map(lambda c: jnp.broadcast_to(c, (len(u), *c.shape)), CAMERA)
-    rays = rays_through(cameras, u, jnp.full(len(u), width))
+    rays = through(cameras, u, jnp.full(len(u), width))
     if start is not None:
         rays = replace(rays, near=jnp.maximum(rays.near, start))
-    return trace_rays(fields.torus, CONFIG, params, rays)
+    return march(fields.torus, CONFIG, params, rays)
 
 
 @pytest.mark.parametrize("width", [1.0, 4.0])
@@ -39,13 +42,8 @@ def test_what_starts_behind_the_cone_misses_nothing(width):
     """The same hits, and the same silhouettes, in fewer evaluations."""
     centre, u = samples(width)
     cameras = jax.tree.map(lambda c: jnp.broadcast_to(c, (len(centre), *c.shape)), CAMERA)
-    cones = clear_starts(
-        fields.torus,
-        CONFIG,
-        scenes.TORUS,
-        rays_through(cameras, centre, jnp.full(len(centre), width)),
-        CONFIG.film.reach,
-    )
+    rays = through(cameras, centre, jnp.full(len(centre), width))
+    cones = jax.jit(clear_starts, static_argnums=(0, 1, 4))(fields.torus, CONFIG, scenes.TORUS, rays, CONFIG.film.reach)
     start = jnp.repeat(cones.clear, 16)
     whole, trails = traced(scenes.TORUS, u.reshape(-1, 2), width)
     rest, nearby = traced(scenes.TORUS, u.reshape(-1, 2), width, start)
@@ -65,8 +63,8 @@ def test_what_starts_behind_the_cone_misses_nothing(width):
 def test_the_way_to_the_start_is_free():
     """By the closed form: no sample comes within the band of the torus before it starts."""
     centre, _ = samples(1.0)
-    start = starts_of_cells(fields.torus, CONFIG, scenes.TORUS, CAMERA, centre)
-    ray = jax.vmap(lambda u: raygen.ray_through(CAMERA, u))(centre)
+    start = jax.jit(starts_of_cells, static_argnums=(0, 1))(fields.torus, CONFIG, scenes.TORUS, CAMERA, centre)
+    ray = jax.jit(jax.vmap(raygen.ray_through, (None, 0)))(CAMERA, centre)
     assert np.mean(start > ray.near + 0.3) > 0.25
     share = jnp.linspace(0.0, 1.0, 40)
 
@@ -77,7 +75,7 @@ def test_the_way_to_the_start_is_free():
         return jnp.min(f / (t * ray.footprint))
 
     advanced = np.asarray(start > ray.near)
-    assert np.min(jax.vmap(nearest)(centre, start)[advanced]) > CONFIG.gradient.band
+    assert np.min(jax.jit(jax.vmap(nearest))(centre, start)[advanced]) > CONFIG.gradient.band
 
 
 def test_no_cone_where_it_gains_nothing():

@@ -1,15 +1,19 @@
 """Meshes that runs leave lie where the cameras of the files put the object, by the files' own matrices."""
 
+import shutil
 from dataclasses import replace
 
 import imageio.v3 as imageio
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import trimesh
 
-from experiments import make_scene, reconstruct
+from experiments import export_mesh, make_scene, posing, reconstruct, runs
 from experiments.make_scene import MakeConfig
 from experiments.presets import PRESETS
+from sdfrepar import networks
 from sdfrepar.datasets import DataConfig
 from sdfrepar.fitting import FitConfig
 from sdfrepar.networks import NetworkConfig
@@ -25,29 +29,63 @@ TINY = replace(
 )
 
 
-@pytest.mark.slow
-def test_files_whose_world_is_another_give_the_same_mesh_there(tmp_path):
-    """Millimetres, turned and far away: `scale_mat` says where the unit sphere is in that world."""
-    sphere = np.eye(4)
-    sphere[:3, :3] = 120.0 * np.array([[0.0, -1.0, 0.0], [0.6, 0.0, -0.8], [0.8, 0.0, 0.6]])
-    sphere[:3, 3] = [-30.0, 20.0, 650.0]
-    folder = tmp_path / "data"
+SPHERE = np.eye(4)
+"""Where the unit sphere comes to lie in another world: millimetres, turned and far away."""
+SPHERE[:3, :3] = 120.0 * np.array([[0.0, -1.0, 0.0], [0.6, 0.0, -0.8], [0.8, 0.0, 0.6]])
+SPHERE[:3, 3] = [-30.0, 20.0, 650.0]
+
+
+@pytest.fixture
+def worlds(tmp_path):
+    """A folder of pictures, and the same whose `scale_mat` and `world_mat` speak of the other world."""
+    one, other = tmp_path / "one", tmp_path / "other"
     make_scene.write(
         MakeConfig(format="neus", views=3, test_views=2, resolution=16, occupancy_resolution=16, surface_points=50),
-        folder,
+        one,
     )
-    (folder / "truth.npz").unlink()
-    reconstruct.reconstruct(TINY, folder, tmp_path / "before")
-    stored = dict(np.load(folder / "cameras_sphere.npz"))
+    (one / "truth.npz").unlink()
+    shutil.copytree(one, other)
+    stored = dict(np.load(one / "cameras_sphere.npz"))
     for name in list(stored):
         if name.startswith("scale_mat"):
-            stored[name] = sphere @ stored[name]
+            stored[name] = SPHERE @ stored[name]
         elif name.startswith("world_mat"):
-            stored[name] = stored[name] @ np.linalg.inv(sphere)
-    np.savez(folder / "cameras_sphere.npz", **stored)
-    reconstruct.reconstruct(TINY, folder, tmp_path / "after")
-    before, after = (trimesh.load_mesh(tmp_path / run / "mesh.ply") for run in ("before", "after"))
-    moved = trimesh.transform_points(before.vertices, sphere)
+            stored[name] = stored[name] @ np.linalg.inv(SPHERE)
+    np.savez(other / "cameras_sphere.npz", **stored)
+    return one, other
+
+
+def test_files_whose_world_is_another_give_the_same_cameras_and_the_mesh_there(worlds, tmp_path):
+    """A fit sees the cameras of scene space, and its mesh is carried to the world: here that of bent parameters."""
+    loaded = [posing.load(TINY, folder)[:2] for folder in worlds]
+    for one, other in zip(*loaded, strict=True):
+        for name in ("position", "rotation", "focal", "principal"):
+            np.testing.assert_allclose(
+                getattr(other.cameras, name), getattr(one.cameras, name), rtol=1e-5, atol=1e-5, err_msg=name
+            )
+    initialise = jax.jit(networks.initialise, static_argnums=0)
+    leaves, tree = jax.tree.flatten(initialise(TINY.network, jnp.zeros(3), key=jax.random.key(0)))
+    rng = np.random.default_rng(0)
+    params = tree.unflatten([leaf + 0.03 * rng.normal(size=leaf.shape).astype(np.float32) for leaf in leaves])
+    meshes = []
+    for folder, views in zip(worlds, loaded, strict=True):
+        workdir = tmp_path / f"run_{folder.name}"
+        runs.save(TINY, folder, workdir, runs.begin(TINY, folder, workdir, params, overwrite=False))
+        frame = views[1].world_from_scene
+        meshes.append(export_mesh.export(runs.load(workdir), workdir / "a.ply", frame, resolution=24))
+    one, other = meshes
+    np.testing.assert_allclose(other.vertices, trimesh.transform_points(one.vertices, SPHERE), atol=1e-3)
+    # No ball, which would look the same however it is turned.
+    assert np.ptp(np.ptp(one.vertices, axis=0)) > 0.1
+
+
+@pytest.mark.slow
+def test_files_whose_world_is_another_give_the_same_mesh_there(worlds, tmp_path):
+    """The whole run."""
+    for folder in worlds:
+        reconstruct.reconstruct(TINY, folder, tmp_path / f"run_{folder.name}")
+    before, after = (trimesh.load_mesh(tmp_path / f"run_{folder.name}" / "mesh.ply") for folder in worlds)
+    moved = trimesh.transform_points(before.vertices, SPHERE)
     # Cameras in scene space are rounded to float32, so that the runs are the same but for that.
     np.testing.assert_allclose(after.bounds, [moved.min(axis=0), moved.max(axis=0)], atol=0.5)
     assert after.volume == pytest.approx(120.0**3 * before.volume, rel=0.01)

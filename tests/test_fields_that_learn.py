@@ -32,6 +32,11 @@ def perturbed(params, scale=0.1):
     )
 
 
+def initialised(config, background):
+    """Parameters that have moved a little from where they begin."""
+    return jax.jit(lambda key: perturbed(networks.initialise(config, background, key=key)))(jax.random.key(0))
+
+
 def in_cube(count: int, reach: float = 0.95) -> np.ndarray:
     return np.random.default_rng(1).uniform(-reach, reach, (count, 3)).astype(np.float32)
 
@@ -41,7 +46,7 @@ def test_prepared_params_give_the_same_scene(field):
     """Folded weight norms and summed levels: the same distances, colours and backgrounds, and the same gradient."""
     config = replace(SMALL, field=field, weight_norm=True, background=BackgroundConfig(kind="sphere", width=8, depth=1))
     scene = networks.scene(config)
-    params = perturbed(networks.initialise(config, jnp.full(3, 0.5), key=jax.random.key(0)))
+    params = initialised(config, jnp.full(3, 0.5))
 
     def seen(params, x):
         normal = jnp.array([0.0, 0.0, -1.0])
@@ -57,7 +62,7 @@ def test_prepared_params_give_the_same_scene(field):
     raw = jax.jit(lambda params: jax.vmap(seen, (None, 0))(params, x))
     ready = jax.jit(lambda params: jax.vmap(seen, (None, 0))(scene.prepare(params), x))
     np.testing.assert_allclose(ready(params), raw(params), atol=1e-5)
-    slopes = [jax.grad(lambda params, f=f: jnp.sum(jnp.sin(f(params))))(params) for f in (raw, ready)]
+    slopes = [jax.jit(jax.grad(lambda params, f=f: jnp.sum(jnp.sin(f(params)))))(params) for f in (raw, ready)]
     for one, other in zip(*map(jax.tree.leaves, slopes), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)
     assert sum(float(jnp.abs(leaf).sum()) > 0 for leaf in jax.tree.leaves(slopes[0]["sdf"])) >= 2
@@ -186,8 +191,9 @@ def test_configs_refuse_what_cannot_work(config, changes, message):
 def test_normals_of_features_follow_finite_differences():
     config = replace(SMALL, field="features")
     scene = networks.scene(config)
-    params = perturbed(networks.initialise(config, jnp.zeros(3), key=jax.random.key(0)))
+    params = initialised(config, jnp.zeros(3))
     x, way = jnp.asarray(in_cube(16)), jnp.array([0.6, 0.0, 0.8])
-    slope = jax.vmap(lambda x: fields.gradient(scene.distance, params, x) @ way)(x)
-    ahead, behind = (jax.vmap(scene.distance, (None, 0))(params, x + sign * 1e-2 * way[None]) for sign in (1, -1))
+    slope = jax.jit(jax.vmap(lambda x: fields.gradient(scene.distance, params, x) @ way))(x)
+    distances = jax.jit(jax.vmap(lambda x: scene.distance(params, x)))
+    ahead, behind = (distances(x + sign * 1e-2 * way[None]) for sign in (1, -1))
     np.testing.assert_allclose(slope, (ahead - behind) / 2e-2, atol=5e-3)

@@ -152,7 +152,10 @@ NOISE = NoiseConfig(
 @pytest.fixture(scope="module")
 def noise_run(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("noise")
-    return workdir, gradient_noise.measure(NOISE, workdir)
+    with pytest.MonkeyPatch.context() as patched:
+        # Marble takes long to compile.
+        patched.setattr(gradient_scenes, "marble", lambda x: jnp.full(3, 0.8))
+        return workdir, gradient_noise.measure(NOISE, workdir)
 
 
 def test_noise_leaves_its_curves(noise_run):

@@ -155,13 +155,12 @@ def test_the_silhouette_moves_as_its_finite_difference_says():
     config = ObserveConfig(march=MarchConfig(stride="sphere", max_steps=200), split="none", threshold=1e-3)
     shift = jax.tree.map(jnp.zeros_like, camera).replace(position=jnp.array([0.5, -0.3, 0.2]))
 
-    @jax.jit
     def silhouette(s):
         moved = jax.tree.map(lambda x, v: x + s * v, camera, shift)
         params = {"radius": jnp.asarray(0.6)}
         return observing.observe(BALL, config, params, moved, channels=["silhouette"]).silhouette
 
-    change = jax.jvp(silhouette, (jnp.zeros(()),), (jnp.ones(()),))[1]
+    change = jax.jit(jax.jacfwd(silhouette))(0.0)
     u = jnp.stack(jnp.meshgrid(jnp.arange(16.0), jnp.arange(16.0)), axis=-1).reshape(-1, 2) + 0.5
 
     def nearest(s):
@@ -170,7 +169,7 @@ def test_the_silhouette_moves_as_its_finite_difference_says():
         d = jax.vmap(lambda u: cameras.unproject(moved, u))(u)
         return jnp.linalg.norm(jnp.cross(moved.position[None], d), axis=1)
 
-    expected, away = jax.jacfwd(nearest)(0.0), nearest(0.0)
+    expected, away = jax.jit(lambda s: (jax.jacfwd(nearest)(s), nearest(s)))(0.0)
     beside = np.asarray(away) > 0.65
     assert beside.sum() > 50 and (np.asarray(away) > 1.05).sum() > 10
     np.testing.assert_allclose(np.asarray(change).reshape(-1)[beside], expected[beside], atol=0.02)
@@ -181,30 +180,31 @@ def test_depth_follows_the_camera_and_the_shape_by_reverse_mode_too():
     config = ObserveConfig(gradient="implicit", march=MarchConfig(max_steps=80))
     config = replace(config, threshold=1e-4)
 
-    @jax.jit
     def depth(radius, position):
         camera = BALL_CAMERA.replace(position=position)
         seen = observing.observe(BALL, config, {"radius": radius}, camera, channels=[])
         return jnp.mean(seen.depth[8:16, 8:16])
 
-    at = jnp.asarray(0.6), BALL_CAMERA.position
-    by_radius, by_position = jax.grad(depth, argnums=(0, 1))(*at)
-    step = 0.01
-    assert float(by_radius) == pytest.approx(
-        float(depth(at[0] + step, at[1]) - depth(at[0] - step, at[1])) / (2 * step), rel=0.02
-    )
-    for axis in range(3):
-        way = step * jnp.eye(3)[axis]
-        difference = (depth(at[0], at[1] + way) - depth(at[0], at[1] - way)) / (2 * step)
-        assert float(by_position[axis]) == pytest.approx(float(difference), abs=0.02)
+    both = jax.jit(jax.value_and_grad(depth, argnums=(0, 1)))
+    radius, position = np.float32(0.6), np.asarray(BALL_CAMERA.position)
+    by_radius, by_position = both(radius, position)[1]
+
+    def difference(step, way):
+        ahead, behind = (both(radius + sign * step, position + sign * way)[0] for sign in (1, -1))
+        return float(ahead - behind) / 0.02
+
+    assert float(by_radius) == pytest.approx(difference(np.float32(0.01), np.zeros(3, np.float32)), rel=0.02)
+    for axis, way in enumerate(0.01 * np.eye(3, dtype=np.float32)):
+        assert float(by_position[axis]) == pytest.approx(difference(np.float32(0.0), way), abs=0.02)
 
 
 def test_normals_by_differences_are_those_by_derivatives():
-    found = [
-        observing.observe(TORUS, ObserveConfig(normals=normals), scenes.TORUS, CAMERA, channels=["normal"])
-        for normals in ("derivative", "differences")
-    ]
-    np.testing.assert_allclose(found[0].normal, found[1].normal, atol=0.02)
+    def normals(config: ObserveConfig):
+        see = jax.jit(lambda camera: observing.observe(TORUS, config, scenes.TORUS, camera, channels=["normal"]))
+        return see(CAMERA).normal
+
+    by_derivative, by_differences = (normals(ObserveConfig(normals=way)) for way in ("derivative", "differences"))
+    np.testing.assert_allclose(by_derivative, by_differences, atol=0.02)
 
 
 # Settings

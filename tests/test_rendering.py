@@ -20,31 +20,38 @@ CAMERA = scenes.camera_at((1.2, 1.6, -2.0), (24, 24))
 CONFIG = RenderConfig(trace=TraceConfig(max_steps=24), first_steps=12)
 
 
-def pixels(config):
+def pixels(*configs):
+    """What `render_pixels` gives for each of some configs, in one program."""
     camera, centre, width = scenes.every_pixel(CAMERA)
-    render = jax.jit(partial(render_pixels, SCENE, config))
-    return render(TORUS, camera, centre, width, jnp.full((len(centre), 3), 0.3), key=jax.random.key(1))
+
+    @jax.jit
+    def render(*items):
+        return [render_pixels(SCENE, config, *items, key=jax.random.key(1)) for config in configs]
+
+    return render(TORUS, camera, centre, width, jnp.full((len(centre), 3), 0.3))
 
 
 def test_warp_on_equals_warp_off():
-    """The primal is invariant: same samples, same picture, to round-off of two differently fused programs."""
-    warped, _, statistics = pixels(CONFIG)
-    plain, _, _ = pixels(replace(CONFIG, gradient=GradientConfig(method="interior")))
+    """The primal is invariant: same samples, same picture, to round-off of what is fused differently."""
+    (warped, _, statistics), (plain, _, _) = pixels(CONFIG, replace(CONFIG, gradient=GradientConfig(method="interior")))
     assert float(statistics["band"]) > 0.1
     np.testing.assert_allclose(warped, plain, atol=2e-6)
 
 
-def test_picture_does_not_depend_on_chunks_or_buffers():
+@pytest.fixture(scope="module")
+def image():
+    return jax.jit(partial(render_image, SCENE, CONFIG))(TORUS, CAMERA)
+
+
+def test_picture_does_not_depend_on_chunks_or_buffers(image):
     """Chunked maps are what jax 0.10.1 and 0.10.2 miscompile; one sample in six was wrong by up to 0.4 there."""
-    whole = jax.jit(partial(render_image, SCENE, CONFIG))(TORUS, CAMERA)
     chunked = jax.jit(partial(render_image, SCENE, replace(CONFIG, chunk=500, undecided_share=0.05)))(TORUS, CAMERA)
-    np.testing.assert_array_equal(whole.opacity, chunked.opacity)
-    np.testing.assert_allclose(whole.radiance, chunked.radiance, atol=2e-5)
-    np.testing.assert_allclose(whole.depth, chunked.depth, atol=2e-5)
+    np.testing.assert_array_equal(image.opacity, chunked.opacity)
+    np.testing.assert_allclose(image.radiance, chunked.radiance, atol=2e-5)
+    np.testing.assert_allclose(image.depth, chunked.depth, atol=2e-5)
 
 
-def test_channels_agree_with_the_exact_torus():
-    image = jax.jit(partial(render_image, SCENE, CONFIG))(TORUS, CAMERA)
+def test_channels_agree_with_the_exact_torus(image):
     opacity = np.asarray(image.opacity)
     assert 0.1 < opacity.mean() < 0.5
     background = opacity == 0
@@ -60,7 +67,7 @@ def test_channels_agree_with_the_exact_torus():
 def test_a_tent_pixel_is_a_blurred_box_pixel():
     """Two ways to the same picture: tent samples, and box pixels of a finer grid put through the tent's weights."""
     many = replace(CONFIG, film=FilmConfig(samples_per_side=8))
-    tent = np.asarray(pixels(many)[0])[:, 0].reshape(24, 24)
+    tent = np.asarray(pixels(many)[0][0])[:, 0].reshape(24, 24)
     fine = scenes.camera_at((1.2, 1.6, -2.0), (24 * 8, 24 * 8))
     single = replace(CONFIG, film=FilmConfig(samples_per_side=1))
     box = np.asarray(jax.jit(partial(render_image, SCENE, single))(TORUS, fine).radiance)[..., 0]

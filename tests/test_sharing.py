@@ -16,10 +16,15 @@ SCRIPT = Path(__file__).parent / "sharing.py"
 
 
 def start(
-    out: Path, devices: int, *distributed: str, parts: int = 1, local: int | None = None
+    out: Path,
+    devices: int,
+    *distributed: str,
+    parts: int = 1,
+    method: str = "grazing",
+    local: int | None = None,
 ) -> subprocess.Popen[str]:
     environment = {**os.environ, "JAX_NUM_CPU_DEVICES": str(local or devices), "JAX_PLATFORMS": "cpu"}
-    command = [sys.executable, str(SCRIPT), str(out), str(devices), str(parts), *distributed]
+    command = [sys.executable, str(SCRIPT), str(out), str(devices), str(parts), method, *distributed]
     return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
@@ -43,12 +48,14 @@ def agree(one, several):
         np.testing.assert_allclose(several[name], one[name], rtol=1e-6, err_msg=name)
 
 
-def test_eight_devices_do_what_one_does(alone, tmp_path):
+@pytest.mark.parametrize("method", ["interior", pytest.param("grazing", marks=pytest.mark.slow)])
+def test_eight_devices_do_what_one_does(method, tmp_path):
     """Loss, gradient and measurements to 1e-6, with exactly one all-reduce in the compiled program."""
-    out = tmp_path / "eight.npz"
-    finish(start(out, 8))
-    several = dict(np.load(out))
-    agree(alone, several)
+    outs = [tmp_path / "one.npz", tmp_path / "eight.npz"]
+    for out, devices in zip(outs, (1, 8), strict=True):
+        finish(start(out, devices, method=method))
+    one, several = (dict(np.load(out)) for out in outs)
+    agree(one, several)
     assert several["reductions"] == 1
 
 

@@ -14,18 +14,20 @@ from sdfrepar.tracing import TraceConfig
 SPHERE = {"radius": jnp.asarray(0.6)}
 CAMERA = scenes.camera_at((0.0, 0.0, -2.5), (32, 32))
 
+traced = jax.jit(trace_rays, static_argnums=(0, 1))
+
 
 def rays_at(closest: np.ndarray):
     """Rays that pass the origin at these distances."""
     on_film = 0.5 * 32 / np.tan(0.35) * closest / np.sqrt(2.5**2 - closest**2)
     u = jnp.asarray(np.stack([16.0 + on_film, np.full_like(on_film, 16.0)], axis=-1), jnp.float32)
-    return jax.vmap(lambda u: raygen.ray_through(CAMERA, u))(u)
+    return jax.jit(jax.vmap(raygen.ray_through, (None, 0)))(CAMERA, u)
 
 
 def test_distance_of_head_on_and_oblique_hits():
     closest = np.linspace(0.0, 0.55, 12)
     rays, config = rays_at(closest), RenderConfig()
-    hits, _ = trace_rays(fields.sphere, config, SPHERE, rays)
+    hits, _ = traced(fields.sphere, config, SPHERE, rays)
     expected = np.sqrt(2.5**2 - closest**2) - np.sqrt(0.6**2 - closest**2)
     assert np.all(np.asarray(hits.status) == Status.HIT)
     # The march stops where the field is within the tolerance, which is further along the ray the more it slants.
@@ -40,9 +42,9 @@ def test_grazing_rays_are_told_apart_to_a_hundredth_of_a_pixel():
     margin = np.concatenate([-np.geomspace(0.01, 1.0, 12), np.geomspace(0.01, 1.0, 12)]) * pixel
     rays = rays_at(0.6 + margin)
     config = RenderConfig(first_steps=12, trace=TraceConfig(max_steps=24))
-    plain, _ = jax.vmap(lambda ray: tracing.trace(fields.sphere, config.trace, SPHERE, ray))(rays)
+    plain, _ = jax.jit(jax.vmap(lambda ray: tracing.trace(fields.sphere, config.trace, SPHERE, ray)))(rays)
     assert np.sum(np.asarray(plain.status) == Status.UNDECIDED) >= 6
-    hits, _ = trace_rays(fields.sphere, config, SPHERE, rays)
+    hits, _ = traced(fields.sphere, config, SPHERE, rays)
     np.testing.assert_array_equal(np.asarray(hits.status) == Status.HIT, margin < 0)
     assert not np.any(np.asarray(hits.status) == Status.UNDECIDED)
 
@@ -52,7 +54,7 @@ def test_ray_that_grazes_one_part_hits_the_one_behind():
     behind = {"solid": {"radius": jnp.asarray(0.9)}, "position": jnp.array([0.0, 0.0, 0.3]), "rotation": jnp.eye(3)}
     params = ({"radius": jnp.asarray(0.3)}, behind)
     rays = rays_at(np.array([0.3005, 0.301, 0.302]))
-    hits, _ = trace_rays(distance, RenderConfig(first_steps=8, trace=TraceConfig(max_steps=12)), params, rays)
+    hits, _ = traced(distance, RenderConfig(first_steps=8, trace=TraceConfig(max_steps=12)), params, rays)
     assert np.all(np.asarray(hits.status) == Status.HIT)
 
 
@@ -74,7 +76,7 @@ def test_settling_ends_on_the_first_surface_or_before_it():
         return stopped.distance, hit, gap(steepness, ray.origin + hit.distance * ray.direction)
 
     start, steepness = jnp.meshgrid(jnp.linspace(-0.16, 0.199, 75), jnp.array([2.0, 6.0, 60.0]))
-    before, hit, f = jax.vmap(settle)(start.ravel(), steepness.ravel())
+    before, hit, f = jax.jit(jax.vmap(settle))(start.ravel(), steepness.ravel())
     settled = np.asarray(hit.status) == Status.HIT
     assert np.isfinite(hit.distance).all()
     assert settled.any() and not settled.all()
@@ -90,11 +92,11 @@ def test_steps_that_dare_lose_nothing(width):
     params = ({"radius": jnp.asarray(0.5)}, rod)
     rays = rays_at(np.linspace(-0.9, 0.9, 801))
 
-    def traced(relaxation):
+    def marched(relaxation):
         config = TraceConfig(max_steps=400, relaxation=relaxation)
-        return jax.vmap(lambda ray: tracing.trace(distance, config, params, ray)[0])(rays)
+        return jax.jit(jax.vmap(lambda ray: tracing.trace(distance, config, params, ray)[0]))(rays)
 
-    careful, daring = traced(0.0), traced(0.95)
+    careful, daring = marched(0.0), marched(0.95)
     np.testing.assert_array_equal(daring.status, careful.status)
     hit = np.asarray(careful.status) == Status.HIT
     assert hit.sum() > 300
@@ -113,7 +115,7 @@ def test_observer_sees_every_point_once():
 
 
 def test_ray_that_misses_the_unit_sphere_costs_nothing():
-    hits, _ = trace_rays(fields.sphere, RenderConfig(), SPHERE, rays_at(np.array([1.05])))
+    hits, _ = traced(fields.sphere, RenderConfig(), SPHERE, rays_at(np.array([1.05])))
     assert int(hits.status[0]) == Status.MISS and int(hits.queries[0]) == 0
 
 

@@ -22,15 +22,18 @@ TINY: ReconstructConfig = replace(
         sdf_width=16,
         sdf_depth=2,
         sdf_skip=1,
+        sdf_octaves=1,
         features=4,
         radiance_width=16,
         radiance_depth=1,
+        point_octaves=1,
         weight_norm=True,
         grid=FeatureConfig(levels=2, coarsest=4, finest=8, sdf_width=8),
         voxels=VoxelConfig(coarsest=4, levels=2),
-        background=BackgroundConfig(kind="sphere", width=8, depth=1),
+        background=BackgroundConfig(kind="sphere", width=8, depth=1, point_octaves=1, direction_octaves=1),
     ),
-    render=replace(QUICK.render, chunk=512),
+    # What is fitted beside the scene does not depend on how silhouettes are followed.
+    render=replace(QUICK.render, chunk=512, gradient=replace(QUICK.render.gradient, method="interior")),
     fit=FitConfig(steps=4, pixels=16, warm_up=1, eikonal_points=8),
 )
 

@@ -46,18 +46,19 @@ def initialise(config: NetworkConfig, background: jax.Array, *, key: jax.Array) 
     """
     sdf_key, radiance_key, background_key, table_key = jax.random.split(key, 4)
     point = jnp.zeros(3)
-    tables = [features.initial_tables(config.grid, key=k) for k in jax.random.split(table_key)]
+    of_field, of_radiance = jax.random.split(table_key)
     if config.field == "network":
         sdf = _initialised(SDFNetwork(config), sdf_key, encode(point, config.sdf_octaves))
     elif config.field == "features":
         found = jnp.zeros(features.width(config.grid))
-        sdf = {"tables": tables[0], **_initialised(FeatureSDF(config), sdf_key, point, found)}
+        tables = features.initial_tables(config.grid, key=of_field)
+        sdf = {"tables": tables, **_initialised(FeatureSDF(config), sdf_key, point, found)}
     else:
         sdf = {"levels": voxels.initial_levels(config.voxels, config.initial_radius)}
     of_surface = jnp.zeros(config.features if config.field == "network" else features.width(config.grid))
     radiance = _initialised(RadianceNetwork(config), radiance_key, point, point, point, of_surface)
     if config.field != "network":
-        radiance["tables"] = tables[1]
+        radiance["tables"] = features.initial_tables(config.grid, key=of_radiance)
     around = {"colour": jnp.asarray(background, jnp.float32)}
     if config.background.kind == "sphere":
         around = _initialised(BackgroundNetwork(config.background), background_key, point, point)
