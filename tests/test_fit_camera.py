@@ -104,11 +104,13 @@ def test_a_search_finds_the_camera():
     exact = photography.survey(FieldSurface(distance, params, lambda points: points), true)
     first = cameras.moved(true, jnp.array([0.1, -0.06, 0.05, 0.1, 0.05, -0.15]))
     config = PoseConfig(strides=(2, 1), steps=(40, 20), normal_weight=0.01)
-    search = fitting.make_pose_search(Subject(distance, lambda params, x: x[:0]), ObserveConfig(block=64), config)
+    search = fitting.make_pose_search(
+        Subject(distance, lambda params, x: x[:0]), ObserveConfig(pixels=0.1, block=64), config
+    )
     way = search(params, first, Maps(*map(jnp.asarray, exact)))
     found = jax.vmap(cameras.moved, in_axes=(None, 0))(first, way.motions)
     still = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (61, *leaf.shape)), true)
     error = evaluation.object_error(found, still)
     assert error.rotation[0] > 6.0 and error.position[0] > 0.15
     assert error.rotation[-1] < 0.5 and error.position[-1] < 0.01
-    assert way.losses[-1] < 0.05 * way.losses[0]
+    assert way.losses[-1] < 0.1 * way.losses[0]
