@@ -8,7 +8,7 @@ from experiments.priors import samples
 from experiments.synthetic import meshes
 from sdfrepar import files
 
-_SUFFIXES = (".npz", ".ply", ".obj", ".off", ".stl", ".glb")
+_SUFFIXES = (".npz", ".ply", ".obj", ".stl", ".glb")
 
 ROTATIONS = "rotations.json"
 """{"name": 3 x 3}, that turn shapes to one orientation."""
