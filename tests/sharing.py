@@ -31,7 +31,7 @@ def main() -> None:
     from sdfrepar.tracing import TraceConfig
 
     devices = jax.devices()[: int(count)]
-    scene = scenes.white_on_black(fields.torus)
+    scene = scenes.shaded(fields.torus)
     render = RenderConfig(
         trace=TraceConfig(max_steps=12), first_steps=6, gradient=GradientConfig(method=method, band_share=0.9)
     )
