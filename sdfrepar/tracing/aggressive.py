@@ -109,14 +109,15 @@ def advance(config: MarchConfig, threshold: jax.Array, march: March, f: jax.Arra
     # Between spheres that do not touch another surface may hide; a bold step is then taken back, and what it found does
     # not count, unless it was a short one to where the surface was expected. So is a step to a surface seen so flat
     # that the ray may only graze it: to know where it comes within the threshold takes short steps.
-    aimed = _expects_surface(threshold, march.status, march.field, march.slope) & (f <= threshold)
+    was_hit = march.status == Status.HIT
+    aimed = _expects_surface(threshold, was_hit, march.field, march.slope) & (f <= threshold)
     apart = (march.field + jnp.abs(f) < march.step) & ~aimed
-    entering = (jnp.abs(f) < threshold) & (march.status != Status.HIT)
+    entering = (jnp.abs(f) < threshold) & ~was_hit
     grazing = entering & (slope > -_FLAT) & (march.step > march.field)
     skipped = ~first & (apart | grazing) & (config.stride == "secant")
     expected = t + _to_surface(f, slope)
     within = (jnp.abs(f) < threshold) & ~skipped
-    hit = (march.status == Status.HIT) | within
+    hit = was_hit | within
     # A slope over a long way says little of the last stretch.
     known = (march.step < _SHORT * threshold) | (value < _EXACT * threshold)
     arrived = within & (jnp.abs(expected - t) < threshold) & known
@@ -124,8 +125,8 @@ def advance(config: MarchConfig, threshold: jax.Array, march: March, f: jax.Arra
     # Where the threshold was passed between the last sample and this one.
     outside = jnp.where(first, f, march.field)
     passed = t - march.step * jnp.clip(safe_divide(threshold - f, outside - f), 0.0, 1.0)
-    entered = jnp.where((march.status != Status.HIT) & within, passed, march.entered)
-    ahead = _stride(config, threshold, jnp.where(hit, Status.HIT, Status.UNDECIDED), f, slope)
+    entered = jnp.where(within & ~was_hit, passed, march.entered)
+    ahead = _stride(config, threshold, hit, f, slope)
     # A bold step out of the sphere may have skipped a surface as well.
     left = ~skipped & (t + jnp.minimum(ahead, jnp.abs(f)) > march.far)
     least, at = _with(march.least, march.at, value, t)
@@ -145,7 +146,7 @@ def advance(config: MarchConfig, threshold: jax.Array, march: March, f: jax.Arra
     return jax.tree.map(lambda new, old: jnp.where(march.open, new, old), on, march)
 
 
-def _stride(config: MarchConfig, threshold: jax.Array, status: jax.Array, f: jax.Array, slope: jax.Array) -> jax.Array:
+def _stride(config: MarchConfig, threshold: jax.Array, hit: jax.Array, f: jax.Array, slope: jax.Array) -> jax.Array:
     """How far to go from a sample of value f, (); back, where it lies inside."""
     if config.stride == "sphere":
         return f
@@ -153,13 +154,13 @@ def _stride(config: MarchConfig, threshold: jax.Array, status: jax.Array, f: jax
         return config.aggression * f
     # Between two samples, f apart from the surface and f + s h, none can hide while 2 f + s h >= h.
     touching = 2.0 * f / (1.0 - jnp.minimum(slope, _STEEPEST_RISE))
-    return jnp.where(_expects_surface(threshold, status, f, slope), _to_surface(f, slope), jnp.maximum(touching, f))
+    return jnp.where(_expects_surface(threshold, hit, f, slope), _to_surface(f, slope), jnp.maximum(touching, f))
 
 
-def _expects_surface(threshold: jax.Array, status: jax.Array, f: jax.Array, slope: jax.Array) -> jax.Array:
+def _expects_surface(threshold: jax.Array, hit: jax.Array, f: jax.Array, slope: jax.Array) -> jax.Array:
     """Whether to step to where the last slope expects the surface, (): where that leaves little unseen on the way."""
     unseen = _to_surface(f, slope) - f
-    near = (unseen < _UNSEEN * threshold) | ((status == Status.HIT) & (f < _NEAR * threshold))
+    near = (unseen < _UNSEEN * threshold) | (hit & (f < _NEAR * threshold))
     return near & (slope < -_FLATTEST)
 
 
