@@ -21,9 +21,10 @@ from absl import flags
 
 from experiments import flags as experiment_flags
 from experiments import shapes
+from experiments.priors import pictures
 from experiments.shapes import ShapeConfig
 from experiments.versions import versions
-from sdfrepar import cameras, files, observing, raygen, reports, shading
+from sdfrepar import files, observing, raygen, reports, shading
 from sdfrepar.imaging import corners
 from sdfrepar.observing import Marched, ObserveConfig, Subject
 from sdfrepar.records import Camera, Observation, Status
@@ -123,6 +124,7 @@ def main(argv: Sequence[str]) -> None:
 def ablate(config: TracerConfig, subject: Subject, params: Any, workdir: Path) -> dict[str, Any]:
     """The whole experiment; returns what it wrote to table.json."""
     prepared, camera = jax.jit(subject.prepare)(params), camera_of(config)
+    normals = normals_seen(subject, prepared, camera)
     table: dict[str, Any] = {
         "config": experiment_flags.to_json(config),
         "versions": versions(),
@@ -139,7 +141,7 @@ def ablate(config: TracerConfig, subject: Subject, params: Any, workdir: Path) -
             print(f"{steps} steps, {name}: {found.queries:,} queries, {found.seconds:.1f} s", flush=True)
             files.write_json(workdir / "table.json", table)
             if steps == config.steps[0]:
-                panels.append(normals(subject, prepared, camera, found))
+                panels.append(normals(found))
     files.write_image(workdir / "normals.png", reports.side_by_side(*panels))
     table["thresholds"], panels = outlines(config, subject, prepared, camera)
     if panels:
@@ -157,14 +159,8 @@ def camera_of(config: TracerConfig) -> Camera:
     """The camera, looking at the origin, y up."""
     azimuth, elevation = math.radians(config.azimuth), math.radians(config.elevation)
     level = math.cos(elevation)
-    towards = jnp.array([level * math.sin(azimuth), math.sin(elevation), level * math.cos(azimuth)])
-    return cameras.look_at(
-        config.distance * towards,
-        jnp.zeros(3),
-        jnp.array([0.0, 1.0, 0.0]),
-        field_of_view=math.radians(config.field_of_view),
-        resolution=(config.resolution, config.resolution),
-    )
+    towards = np.array([level * math.sin(azimuth), math.sin(elevation), level * math.cos(azimuth)])
+    return pictures.camera(config.resolution, config.distance * towards, math.radians(config.field_of_view))
 
 
 def measured(subject: Subject, observe: ObserveConfig, params: Any, camera: Camera) -> Found:
@@ -212,8 +208,8 @@ def compared(found: Found, plain: Found) -> dict[str, Any]:
     }
 
 
-def normals(subject: Subject, params: Any, camera: Camera, found: Found) -> np.ndarray:
-    """The normals that a way sees, as a picture (H, W, 3)."""
+def normals_seen(subject: Subject, params: Any, camera: Camera) -> Callable[[Found], np.ndarray]:
+    """What draws the normals that a way sees, (H, W, 3), by one program for all ways."""
 
     def normal(u: jax.Array, t: jax.Array) -> jax.Array:
         line = raygen.line_through(camera, u)
@@ -224,9 +220,12 @@ def normals(subject: Subject, params: Any, camera: Camera, found: Found) -> np.n
         items = corners(*camera.resolution) + 0.5, distance
         return buffers.skipping(normal, hit, items, parts=max(1, len(hit) // _BLOCK))
 
-    seen = normals_of(jnp.asarray(found.hit), jnp.asarray(found.distance))
-    height, width = camera.resolution
-    return reports.normal_picture(np.asarray(seen).reshape(height, width, 3), found.hit.reshape(height, width))
+    def picture(found: Found) -> np.ndarray:
+        seen = normals_of(jnp.asarray(found.hit), jnp.asarray(found.distance))
+        height, width = camera.resolution
+        return reports.normal_picture(np.asarray(seen).reshape(height, width, 3), found.hit.reshape(height, width))
+
+    return picture
 
 
 def outlines(
@@ -310,7 +309,5 @@ def _share(which: np.ndarray) -> float:
 if __name__ == "__main__":
     flags.DEFINE_string("workdir", None, "folder to write into", required=True)
     experiment_flags.define(TracerConfig())
-    for short, name in (("shape", "shape.name"), ("prior", "shape.prior"), ("decoder", "shape.decoder")):
-        flags.DEFINE_alias(short, name)
-    flags.DEFINE_alias("codes", "shape.codes")
+    experiment_flags.define_aliases(shapes.ALIASES)
     experiment_flags.run(main)

@@ -24,13 +24,17 @@ POSITION = (1.0, 1.5, -2.4)
 """Of the camera, scene units: from the side and from above. Planes fly along -x, and mugs have their handles at +x."""
 
 
-def camera(resolution: int, position: Sequence[float] = POSITION) -> Camera:
-    """A camera that sees the whole unit sphere, from a position (3,), scene units."""
+def camera(
+    resolution: int, position: Sequence[float] | np.ndarray = POSITION, field_of_view: float = photography.FIELD_OF_VIEW
+) -> Camera:
+    """A camera at a position (3,), scene units, that looks at the origin, y up, and sees the whole unit sphere if its
+    field of view, radians, is not given.
+    """
     return cameras.look_at(
         jnp.asarray(position, jnp.float32),
         jnp.zeros(3),
         jnp.array([0.0, 1.0, 0.0]),
-        field_of_view=photography.FIELD_OF_VIEW,
+        field_of_view=field_of_view,
         resolution=(resolution, resolution),
     )
 
