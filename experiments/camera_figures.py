@@ -86,8 +86,7 @@ def _steps(count: int) -> list[int]:
 
 def _camera(rig: Camera, line: dict[str, Any], step: int) -> Camera:
     """Where a search stood."""
-    camera = jax.tree.map(lambda leaf: jnp.asarray(leaf[line["view"]]), rig)
-    first = cameras.moved(camera, jnp.asarray(line["start"], jnp.float32))
+    first = cameras.moved(cameras.one_of(rig, line["view"]), jnp.asarray(line["start"], jnp.float32))
     return cameras.moved(first, jnp.asarray(line["motions"][step], jnp.float32))
 
 

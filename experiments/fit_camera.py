@@ -95,12 +95,12 @@ def find(config: FitCameraConfig, workdir: Path) -> dict[str, Any]:
     lines = begun(config, workdir)
     solid = shapes.make(config.shape)
     rig = photography.cameras_around(config.views, 0.0, config.resolution)
-    truths = [truth(config, solid, view_of(rig, view)) for view in range(min(config.views, config.starts))]
+    truths = [truth(config, solid, cameras.one_of(rig, view)) for view in range(min(config.views, config.starts))]
     search = fitting.make_pose_search(solid.subject, config.observe, config.fit)
     with Progress(config.starts, start=len(lines), unit="start") as progress:
         for number in range(len(lines), config.starts):
             view = number % config.views
-            line = _line(config, solid, search, number, view_of(rig, view), truths[view])
+            line = _line(config, solid, search, number, cameras.one_of(rig, view), truths[view])
             files.append_json_line(workdir / LINES, line)
             lines.append(line)
             progress.update(number + 1, {name: line[name][-1] for name in ("rotation", "shift")})
@@ -180,11 +180,6 @@ def table(lines: Sequence[dict[str, Any]]) -> str:
     return reports.table(header, rows) + "\n"
 
 
-def view_of(rig: Camera, view: int) -> Camera:
-    """One of the true cameras."""
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf[view]), rig)
-
-
 def _line(
     config: FitCameraConfig, solid: Solid, search: Any, number: int, camera: Camera, true: Maps
 ) -> dict[str, Any]:
@@ -224,8 +219,6 @@ def _spread(values: np.ndarray) -> dict[str, float]:
 if __name__ == "__main__":
     flags.DEFINE_string("workdir", None, "folder to write into", required=True)
     experiment_flags.define(FitCameraConfig())
-    for short, name in (("shape", "shape.name"), ("prior", "shape.prior"), ("decoder", "shape.decoder")):
-        flags.DEFINE_alias(short, name)
-    flags.DEFINE_alias("codes", "shape.codes")
+    experiment_flags.define_aliases(shapes.ALIASES)
     flags.DEFINE_alias("gradient", "observe.gradient")
     experiment_flags.run(main)

@@ -14,7 +14,7 @@ from experiments.presets import ReconstructConfig
 from experiments.runs import METRICS, Snapshot
 from experiments.versions import versions
 from experiments.view_scores import load_exact, mean_scores, score_view
-from sdfrepar import evaluation, files, meshing, reports
+from sdfrepar import cameras, evaluation, files, meshing, reports
 from sdfrepar.fitting import FitState
 from sdfrepar.meshing import Mesh
 from sdfrepar.records import Camera, Image, Views
@@ -94,7 +94,7 @@ class Outcome:
         return score_shape(self._scene, params, world, world_from_scene, truth) if truth.exists() else {}
 
     def _image(self, params: Any, index: int) -> Image:
-        camera = jax.tree.map(lambda leaf: jnp.asarray(leaf[index]), self._test.cameras)
+        camera = cameras.one_of(self._test.cameras, index)
         if self._render is None:
             self._render = compile_render(self._scene, self._config, params, camera)
         return jax.tree.map(np.asarray, self._render(params, camera))

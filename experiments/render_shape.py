@@ -29,6 +29,7 @@ from experiments.orbit import orbit
 from experiments.render_views import Channel
 from experiments.shapes import ShapeConfig, Solid
 from sdfrepar import cameras, files, films, observing, reports, shading
+from sdfrepar.imaging import corners
 from sdfrepar.observing import ObserveConfig, Subject
 from sdfrepar.records import Camera, Observation
 from sdfrepar.reports import Progress
@@ -154,13 +155,13 @@ def _seen(
     seen = observing.observe(subject, observe, params, camera, channels=("normal", "properties"))
     coloured = seen.properties.shape[-1] == 3
     albedo = seen.properties if coloured else jnp.full(seen.normal.shape, shapes.GREY)
-    columns, rows = jnp.meshgrid(*(jnp.arange(side) + 0.5 for side in reversed(camera.resolution)))
+    centres = corners(*camera.resolution).reshape(*camera.resolution, 2) + 0.5
 
     def shaded(u: jax.Array, distance: jax.Array, n: jax.Array, albedo: jax.Array) -> jax.Array:
         x = cameras.origin_of(camera, u) + distance * cameras.unproject(camera, u)
         return shading.point_lit(albedo, n, x, light.places, light.brightness, light.ambient)
 
-    lit = jax.vmap(jax.vmap(shaded))(jnp.stack([columns, rows], axis=-1), seen.distance, seen.normal, albedo)
+    lit = jax.vmap(jax.vmap(shaded))(centres, seen.distance, seen.normal, albedo)
     return seen, jnp.where(seen.valid[..., None], lit, light.background)
 
 
@@ -194,7 +195,5 @@ _CHANNELS: dict[Channel, Callable[[RenderShapeConfig, Observation, np.ndarray], 
 if __name__ == "__main__":
     flags.DEFINE_string("output", None, "folder of PNG to write, or a film: .gif, .mp4", required=True)
     experiment_flags.define(RenderShapeConfig())
-    for short, name in (("shape", "shape.name"), ("prior", "shape.prior"), ("decoder", "shape.decoder")):
-        flags.DEFINE_alias(short, name)
-    flags.DEFINE_alias("codes", "shape.codes")
+    experiment_flags.define_aliases(shapes.ALIASES)
     experiment_flags.run(main)

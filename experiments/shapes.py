@@ -13,12 +13,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.priors import published, store
+from experiments.priors import families, published, store
 from experiments.priors.families import FAMILIES
 from experiments.priors.store import Prior
 from experiments.synthetic.scenes import SCENES
 from experiments.synthetic.surfaces import Albedo, FieldSurface
 from sdfrepar.observing import Subject
+
+ALIASES = {
+    "shape": "shape.name",
+    "prior": "shape.prior",
+    "decoder": "shape.decoder",
+    "codes": "shape.codes",
+}
+"""Short names of the flags of a `ShapeConfig`, in a config that calls it `shape`."""
 
 GREY = 0.6
 """Linear albedo of what has no colours."""
@@ -79,10 +87,9 @@ def make(config: ShapeConfig) -> Solid:
     if config.prior or config.decoder:
         decoded = prior(config)
         return Solid(f"{config.name} of {config.prior or config.decoder}", decoded.decoder, decoded.params(config.name))
-    kind, _, member = config.name.partition(" ")
-    if kind in FAMILIES and member.isdigit():
-        family = FAMILIES[kind]
-        params = family.draw(np.random.default_rng(int(member)))
+    if member := families.member(config.name):
+        family, rng = member
+        params = family.draw(rng)
         return Solid(config.name, Subject(family.distance, lambda params, x: x[:0]), jax.tree.map(jnp.asarray, params))
     if config.name in SCENES:
         scene = SCENES[config.name]

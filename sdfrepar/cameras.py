@@ -105,6 +105,11 @@ def moved(camera: Camera, motion: jax.Array) -> Camera:
     return replace(camera, rotation=turn @ camera.rotation, position=position)
 
 
+def one_of(rig: Camera, index: int) -> Camera:
+    """One of several cameras, leading axis N."""
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf[index]), rig)
+
+
 def strided(camera: Camera, stride: int) -> Camera:
     """The camera whose pixels are every `stride`-th of a camera's in each row and column, from the first on.
 

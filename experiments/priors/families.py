@@ -115,3 +115,11 @@ FAMILIES = {
     ),
     "table": Family(fields.smooth_union_of(_BOX), _table),
 }
+
+
+def member(name: str) -> tuple[Family, np.random.Generator] | None:
+    """The family, and the random numbers, of the member that is called so, like "mug 3"; None where none is."""
+    kind, _, number = name.partition(" ")
+    if kind not in FAMILIES or not number.isdigit():
+        return None
+    return FAMILIES[kind], np.random.default_rng(int(number))

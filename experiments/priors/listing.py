@@ -9,9 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from experiments.priors import folder, samples
+from experiments.priors import families, folder, samples
 from experiments.priors.families import FAMILIES
 from experiments.priors.samples import Shape
 from experiments.priors.store import PriorConfig
@@ -31,8 +29,8 @@ def learnt(config: PriorConfig, folders: Sequence[Path]) -> dict[str, Callable[[
     found: dict[str, Callable[[], Shape]] = {
         folder.name(path): partial(folder.read, path, config.radius, config.up) for path in meshes
     }
-    members = [(kind, number) for kind, count in _counts(config.families) for number in range(count)]
-    found |= {f"{kind} {number}": partial(_member, kind, number) for kind, number in members}
+    members = [f"{kind} {number}" for kind, count in _counts(config.families) for number in range(count)]
+    found |= {name: partial(one, config, name) for name in members}
     if not found:
         raise ValueError("There are no shapes to learn; name --meshes=FOLDER, or --families=plane:40,mug:40.")
     return found
@@ -44,9 +42,8 @@ def one(config: PriorConfig, name: str) -> Shape:
     Raises:
         ValueError: neither a member of a family nor a closed mesh.
     """
-    kind, _, member = name.partition(" ")
-    if kind in FAMILIES and member.isdigit():
-        return _member(kind, int(member))
+    if member := families.member(name):
+        return samples.of_family(*member)
     if Path(name).is_file():
         return folder.read(Path(name), config.radius, config.up)
     raise ValueError(f"--shape is {name!r}, expected a mesh file, or a member of a family like 'plane 40'; correct it.")
@@ -91,7 +88,3 @@ def _counts(entries: Sequence[str]) -> list[tuple[str, int]]:
             )
         counts.append((kind, int(count)))
     return counts
-
-
-def _member(kind: str, member: int) -> Shape:
-    return samples.of_family(FAMILIES[kind], np.random.default_rng(member))
