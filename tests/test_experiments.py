@@ -11,6 +11,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
+import tiny
 import trimesh
 
 from experiments import (
@@ -31,7 +32,6 @@ from experiments.presets import PRESETS
 from experiments.synthetic import photography
 from sdfrepar import datasets, files, memory
 from sdfrepar.fitting import FitConfig
-from sdfrepar.networks import NetworkConfig
 
 QUICK = PRESETS["quick"]
 TINY = replace(
@@ -39,16 +39,7 @@ TINY = replace(
     mesh_resolution=24,
     log_every=2,
     pictures=1,
-    network=NetworkConfig(
-        sdf_width=16,
-        sdf_depth=2,
-        sdf_skip=1,
-        sdf_octaves=1,
-        features=4,
-        radiance_width=16,
-        radiance_depth=1,
-        point_octaves=1,
-    ),
+    network=tiny.NETWORK,
     # Room for every sample, so that no random subset stands for the rest.
     render=replace(QUICK.render, chunk=512, gradient=replace(QUICK.render.gradient, band_share=1.0)),
     fit=FitConfig(steps=4, pixels=16, warm_up=1, eikonal_points=8),

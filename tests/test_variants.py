@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tiny
 
 from experiments import baselines, make_scene, reconstruct, runs
 from experiments.make_scene import MakeConfig
 from experiments.presets import PRESETS, ReconstructConfig
 from sdfrepar import files
 from sdfrepar.fitting import FitConfig
-from sdfrepar.networks import BackgroundConfig, FeatureConfig, NetworkConfig, VoxelConfig
+from sdfrepar.networks import BackgroundConfig, FeatureConfig, VoxelConfig
 
 QUICK = PRESETS["quick"]
 TINY: ReconstructConfig = replace(
@@ -18,15 +19,8 @@ TINY: ReconstructConfig = replace(
     mesh_resolution=24,
     log_every=2,
     pictures=0,
-    network=NetworkConfig(
-        sdf_width=16,
-        sdf_depth=2,
-        sdf_skip=1,
-        sdf_octaves=1,
-        features=4,
-        radiance_width=16,
-        radiance_depth=1,
-        point_octaves=1,
+    network=replace(
+        tiny.NETWORK,
         weight_norm=True,
         grid=FeatureConfig(levels=2, coarsest=4, finest=8, sdf_width=8),
         voxels=VoxelConfig(coarsest=4, levels=2),
