@@ -53,3 +53,16 @@ def test_rough_cones_change_neither_picture_nor_gradient():
     np.testing.assert_allclose(rough_picture, picture, atol=2e-3)
     assert float(rough_gradient) == pytest.approx(float(gradient), rel=2e-3)
     assert abs(float(gradient)) > 1.0
+
+
+def test_the_measured_margin_of_a_network_holds_where_it_is_near():
+    scene = networks.scene(NETWORK)
+    params = networks.initialise(NETWORK, jnp.zeros(3), key=jax.random.key(0))
+    x = jax.random.uniform(jax.random.key(1), (4096, 3), minval=-1.0, maxval=1.0)
+    rough = precision.rounded(scene.distance, "bfloat16")
+    exact = jax.jit(jax.vmap(partial(scene.distance, params)))(x)
+    off = jnp.abs(jax.jit(jax.vmap(partial(rough, params)))(x) - exact)
+    margin = precision.measured_margin(scene.distance, "bfloat16", params, 0.1)
+    near = jnp.abs(exact) < 0.1
+    assert float(jnp.max(off[near])) < float(margin) < 4.0 * float(jnp.max(off[near]))
+    assert precision.measured_margin(scene.distance, "float32", params) == 0.0

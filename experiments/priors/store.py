@@ -22,6 +22,9 @@ from sdfrepar.observing import Subject
 
 _NAMES = "names"
 
+# What may change when a run goes on: what is written when. The rest decides its parameters.
+_FREE = ("log_every", "checkpoint_every", "mesh_resolution")
+
 
 @dataclass(frozen=True)
 class PriorConfig:
@@ -98,7 +101,7 @@ class Prior:
 
 def write_config(workdir: Path, config: PriorConfig, names: tuple[str, ...]) -> None:
     """Leave config.json, with the names of the shapes."""
-    files.write_json(workdir / CONFIG, {**flags.to_json(config), _NAMES: list(names)})
+    files.write_json(workdir / CONFIG, _stored(config, names))
 
 
 def state_like(config: PriorConfig, shapes: int) -> FitState:
@@ -113,8 +116,7 @@ def state_like(config: PriorConfig, shapes: int) -> FitState:
 
 def identity(config: PriorConfig, names: tuple[str, ...]) -> Mapping[str, Any]:
     """What decides the parameters of a run."""
-    free = ("log_every", "checkpoint_every", "mesh_resolution")
-    return {name: value for name, value in flags.to_json(config).items() if name not in free} | {_NAMES: list(names)}
+    return _deciding(_stored(config, names))
 
 
 def load(workdir: Path) -> Prior:
@@ -127,10 +129,17 @@ def load(workdir: Path) -> Prior:
     if not (workdir / CONFIG).is_file():
         raise FileNotFoundError(f"{workdir} holds no {CONFIG}; set --prior to a workdir of experiments.train_prior.")
     stored = files.read_json(workdir / CONFIG)
-    names = tuple(stored.pop(_NAMES))
-    config = flags.from_json(PriorConfig(), stored)
-    state = checkpoints.restore(
-        workdir / CHECKPOINTS, state_like(config, len(names)), config_json=identity(config, names)
-    )
+    names = tuple(stored[_NAMES])
+    config = flags.from_json(PriorConfig(), {name: value for name, value in stored.items() if name != _NAMES})
+    # As it was stored: a version that knows more fields reads it all the same.
+    state = checkpoints.restore(workdir / CHECKPOINTS, state_like(config, len(names)), config_json=_deciding(stored))
     average = state.average
     return Prior(config, names, average["network"], np.asarray(average["codes"]), int(state.step))
+
+
+def _stored(config: PriorConfig, names: tuple[str, ...]) -> dict[str, Any]:
+    return {**flags.to_json(config), _NAMES: list(names)}
+
+
+def _deciding(stored: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in stored.items() if name not in _FREE}

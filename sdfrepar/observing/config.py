@@ -45,7 +45,7 @@ class ObserveConfig:
     footprint: bool = False
     """Whether these widths are those of each point's own depth instead."""
     rough_precision: Precision = "float32"
-    """Precision of the samples whose field is above the margin of that precision; what decides a ray is float32."""
+    """Precision of the samples that lie farther from the surface than it may be off; what decides a ray is float32."""
     gradient: Literal["first_order", "implicit", "recursive"] = "first_order"
     """How the distance to the surface is differentiated: by the K samples next to the surface, as [D20] does; by the
     implicit function theorem; or through every step of the march, the reference of both."""

@@ -1,5 +1,6 @@
 """Marching all the rays of a picture: coarse ones first, the unfinished ones alone, block after block."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from sdfrepar.fields import Distance
 from sdfrepar.imaging import corners
 from sdfrepar.numerics import safe_norm
 from sdfrepar.observing.config import ObserveConfig
-from sdfrepar.precision import MARGIN, rounded
+from sdfrepar.precision import measured_margin, rounded
 from sdfrepar.records import Camera, Line, Status
 from sdfrepar.rendering import buffers
 from sdfrepar.tracing import March
@@ -61,7 +62,7 @@ def march_picture(distance: Distance, config: ObserveConfig, params: Any, camera
     lines = _lines(camera, 1)
     threshold = _thresholds(config, camera, lines)
     marches = _begun(config, lines, start, camera, 1)
-    marches, some = _march(distance, config, params, lines, threshold, jnp.zeros_like(threshold), marches)
+    marches, some = _march_rays(distance, config, params, lines, threshold, marches)
     return Marched(marches, threshold, queries + some)
 
 
@@ -82,18 +83,17 @@ def _coarse(
     if config.split == "inherit":
         some_steps = replace(config, march=replace(config.march, max_steps=config.coarse_steps))
         marches = _begun(config, lines, start, camera, scale)
-        no_radius = jnp.zeros_like(lines.far)
-        marches, queries = _march(
-            distance, some_steps, params, lines, _thresholds(config, camera, lines), no_radius, marches
-        )
+        threshold = _thresholds(config, camera, lines)
+        marches, queries = _march_rays(distance, some_steps, params, lines, threshold, marches)
         near = jnp.where(marches.status == Status.HIT, marches.settled, marches.distance)
         alive = jnp.ones(near.shape, bool)
     else:
         # The rays of a pixel's corners are half its diagonal away. A cone is a ray to a field that is less by as much.
-        radius = jnp.sqrt(0.5) * scale * (lines.width + lines.spread * (safe_norm(camera.position) + 1.0))
-        lines = _lines(camera, scale, 1.0 + radius[0])
+        width = jnp.max(lines.width + lines.spread * (safe_norm(camera.position) + 1.0))
+        radius = jnp.sqrt(0.5) * scale * width
+        lines = _lines(camera, scale, 1.0 + radius)
         marches = _begun(config, lines, start, camera, scale)
-        marches, queries = _march(distance, config, params, lines, _TOUCHES * radius, radius, marches)
+        marches, queries = _march_cones(distance, config, params, lines, radius, marches)
         touches = marches.status == Status.HIT
         near = jnp.where(touches, marches.entered, marches.distance - marches.step)
         alive = marches.status != Status.MISS
@@ -102,45 +102,66 @@ def _coarse(
     return _Start(near, slope, alive, scale), queries
 
 
-def _march(
-    distance: Distance,
-    config: ObserveConfig,
-    params: Any,
-    lines: Line,
-    threshold: jax.Array,
-    radius: jax.Array,
-    marches: March,
+def _march_rays(
+    distance: Distance, config: ObserveConfig, params: Any, lines: Line, threshold: jax.Array, marches: March
 ) -> tuple[March, jax.Array]:
-    """March N rays to a field that is less by `radius` (N,); the marches, and how often the field was asked."""
-    items = lines, threshold, radius
-    rough = config.rough_precision != "float32"
-    rounded_distance, margin = rounded(distance, config.rough_precision), MARGIN[config.rough_precision]
+    """March N rays; the marches, and how often the field was asked.
 
-    def ask(field: Distance, item: tuple[Line, jax.Array, jax.Array], march: March) -> tuple[March, jax.Array]:
-        line, threshold, radius = item
-        f = field(params, line.origin + march.distance * line.direction)
-        f = jnp.where(radius > 0, f / _STEEPEST - radius, f)
-        return tracing.advance(config.march, threshold, march, f), f
+    What decides a ray is exact: only a sample that is expected to be far from the surface is asked for roughly, and
+    once more exactly if it turns out to be near.
+    """
+    if config.rough_precision == "float32":
+        return _march(config, lines, threshold, marches, [_Asked(partial(distance, params))])
+    rough = partial(rounded(distance, config.rough_precision), params)
+    doubt = threshold + measured_margin(distance, config.rough_precision, params, config.march.step_cap)
+    return _march(config, lines, threshold, marches, [_Asked(rough, doubt), _Asked(partial(distance, params))])
 
-    def exactly(item: tuple[Line, jax.Array, jax.Array], march: March) -> March:
-        return ask(distance, item, march)[0]
 
-    def roughly(item: tuple[Line, jax.Array, jax.Array], march: March) -> March:
-        on, f = ask(rounded_distance, item, march)
-        return jax.tree.map(lambda new, old: jnp.where(f > margin + item[1], new, old), on, march)
+def _march_cones(
+    distance: Distance, config: ObserveConfig, params: Any, lines: Line, radius: jax.Array, marches: March
+) -> tuple[March, jax.Array]:
+    """March N cones, of the same radius () all along; the marches, and how often the field was asked.
+
+    A cone decides nothing but where rays start, so that all its samples may be rough, less what they may be off by.
+    """
+    rough = rounded(distance, config.rough_precision)
+    margin = measured_margin(distance, config.rough_precision, params, config.march.step_cap)
+
+    def clear(x: jax.Array) -> jax.Array:
+        return (rough(params, x) - margin) / _STEEPEST - radius
+
+    return _march(config, lines, jnp.full(lines.far.shape, _TOUCHES * radius), marches, [_Asked(clear)])
+
+
+class _Asked(NamedTuple):
+    """A field, and how far from the surface its samples count."""
+
+    field: Callable[[jax.Array], jax.Array]  # x (3,) -> ()
+    doubt: jax.Array | float = -jnp.inf  # (N,) samples that are no more than this are left to the next field
+
+
+def _march(
+    config: ObserveConfig, lines: Line, threshold: jax.Array, marches: March, fields: Sequence[_Asked]
+) -> tuple[March, jax.Array]:
+    """March along N lines, each asking the first field that is sure of it; the marches, and how many were asked."""
+
+    def ask(asked: _Asked, item: tuple[Line, jax.Array, jax.Array], march: March) -> March:
+        line, threshold, doubt = item
+        f = asked.field(line.origin + march.distance * line.direction)
+        on = tracing.advance(config.march, threshold, march, f)
+        return jax.tree.map(lambda new, old: jnp.where(f > doubt, new, old), on, march)
 
     def one_step(carry: tuple[jax.Array, March, jax.Array]) -> tuple[jax.Array, March, jax.Array]:
         step, marches, queries = carry
         wanted = marches.open if config.dynamic else lines.far > lines.near
-        if rough:
-            # What was far from the surface one sample ago is asked for roughly, and once more if that was near to it.
-            before = marches.distance
-            far = wanted & (marches.field > margin + threshold)
-            marches, count = buffers.in_blocks(roughly, far, config.block, items, marches)
-            queries += count
-            wanted &= marches.distance == before
-        marches, count = buffers.in_blocks(exactly, wanted, config.block, items, marches)
-        return step + 1, marches, queries + count
+        for asked in fields:
+            # Where the last slope expects that a rough sample will not do, it is not taken.
+            expected, before = marches.field + marches.slope * marches.step, marches.distance
+            sure = wanted & (expected > asked.doubt)
+            items = lines, threshold, jnp.broadcast_to(asked.doubt, threshold.shape)
+            marches, count = buffers.in_blocks(partial(ask, asked), sure, config.block, items, marches)
+            wanted, queries = wanted & (marches.distance == before), queries + count
+        return step + 1, marches, queries
 
     def unfinished(carry: tuple[jax.Array, March, jax.Array]) -> jax.Array:
         step, marches, _ = carry
