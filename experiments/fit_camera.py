@@ -137,7 +137,7 @@ def truth(config: FitCameraConfig, solid: Solid, camera: Camera) -> Maps:
         raise ValueError(f"The camera at {np.asarray(camera.position).round(2)} sees nothing of {solid.title}.")
     rng = np.random.default_rng(config.seed)
     noise = config.noise * rng.standard_normal(exact.depth.shape).astype(np.float32)
-    return Maps(jnp.asarray(exact.depth + noise), jnp.asarray(exact.normal), jnp.asarray(exact.mask))
+    return fitting.whole_maps(exact.depth + noise, exact.normal, exact.mask)
 
 
 def start_of(config: FitCameraConfig, number: int, distance: float) -> np.ndarray:

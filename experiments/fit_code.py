@@ -27,7 +27,7 @@ from experiments.priors.store import Prior
 from experiments.synthetic import photography
 from experiments.versions import versions
 from sdfrepar import files, fitting, reports
-from sdfrepar.fitting import CompletionConfig, Maps
+from sdfrepar.fitting import CompletionConfig
 from sdfrepar.observing import ObserveConfig
 from sdfrepar.reports import Progress
 
@@ -97,7 +97,7 @@ def fit(config: FitCodeConfig, prior: Prior, shape: Shape) -> Way:
     true = photography.survey(shape.surface, camera)
     if not true.mask.any():
         raise ValueError(f"The camera at {config.position} sees nothing of the shape; choose another --position.")
-    maps, points = Maps(*map(jnp.asarray, true)), shape.surface.points(scores.POINTS, samples.RESOLUTION)
+    maps, points = fitting.whole_maps(*true), shape.surface.points(scores.POINTS, samples.RESOLUTION)
     step = fitting.make_completion_step(prior.decoder, config.observe, config.fit)
     state = fitting.first_completion_state(config.fit, jnp.asarray(prior.mean_code(config.start)))
     due = set(np.linspace(0, config.fit.steps, config.recorded + 1).round().astype(int).tolist())

@@ -14,7 +14,7 @@ from experiments.shapes import ShapeConfig
 from experiments.synthetic import photography
 from experiments.synthetic.surfaces import FieldSurface
 from sdfrepar import cameras, evaluation, fields, files, fitting
-from sdfrepar.fitting import Maps, PoseConfig
+from sdfrepar.fitting import PoseConfig
 from sdfrepar.observing import ObserveConfig, Subject
 
 SMALL = FitCameraConfig(
@@ -107,7 +107,7 @@ def test_a_search_finds_the_camera():
     search = fitting.make_pose_search(
         Subject(distance, lambda params, x: x[:0]), ObserveConfig(pixels=0.1, block=64), config
     )
-    way = search(params, first, Maps(*map(jnp.asarray, exact)))
+    way = search(params, first, fitting.whole_maps(*exact))
     found = jax.vmap(cameras.moved, in_axes=(None, 0))(first, way.motions)
     still = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (61, *leaf.shape)), true)
     error = evaluation.object_error(found, still)

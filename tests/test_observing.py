@@ -71,6 +71,22 @@ def test_rays_that_do_not_meet_the_unit_sphere_are_not_asked_for():
     assert int(found.queries) == 0 and not np.any(found.marches.status == 1)
 
 
+def test_pixels_that_are_not_wanted_see_nothing_and_cost_nothing():
+    wanted = jnp.zeros(CAMERA.resolution, bool).at[45:55, 12:40].set(True)
+    config = ObserveConfig(march=MarchConfig(step_cap=1.0), scales=(8,), block=32)
+
+    def see(wanted):
+        return observing.observe(TORUS, config, scenes.TORUS, CAMERA, wanted=wanted)
+
+    some, whole = jax.jit(see)(wanted), jax.jit(see)(jnp.ones_like(wanted))
+    chosen = np.asarray(wanted)
+    np.testing.assert_array_equal(some.valid, whole.valid & chosen)
+    for name in ("depth", "normal", "silhouette", "properties"):
+        np.testing.assert_allclose(getattr(some, name)[chosen], getattr(whole, name)[chosen], atol=1e-6)
+    assert np.all(np.isinf(some.silhouette[~chosen])) and some.valid.any()
+    assert int(some.queries) < 0.2 * int(whole.queries)
+
+
 def test_bold_steps_never_skip_a_wall():
     """Past something beside the ray the field rises, and steps grow; some land on the wall behind the first one."""
     config, threshold = MarchConfig(), jnp.asarray(0.01)

@@ -17,7 +17,7 @@ from experiments.priors.store import Prior, PriorConfig
 from experiments.synthetic import photography
 from experiments.synthetic.surfaces import FieldSurface
 from sdfrepar import fields, files, fitting, reports
-from sdfrepar.fitting import CodesConfig, CompletionConfig, Maps
+from sdfrepar.fitting import CodesConfig, CompletionConfig
 from sdfrepar.networks import DecoderConfig
 from sdfrepar.observing import ObserveConfig, Subject
 from sdfrepar.reports import Progress
@@ -202,7 +202,7 @@ def test_a_radius_is_found_from_one_view(gradient):
     """The code is what the radius of a ball lacks."""
     camera = pictures.camera(16)
     white = FieldSurface(fields.sphere, {"radius": jnp.float32(0.6)}, np.ones_like)
-    maps = Maps(*map(jnp.asarray, photography.survey(white, camera)))
+    maps = fitting.whole_maps(*photography.survey(white, camera))
     config = CompletionConfig(steps=60, rate=2e-2, code_weight=0.0)
     observe = ObserveConfig(gradient=gradient, split="none", block=256, pixels=0.05)
     step = fitting.make_completion_step(BALL, observe, config)

@@ -114,9 +114,9 @@ class FieldSurface:
     def _batched(self, function: Callable, x: np.ndarray) -> np.ndarray:
         """A function of points (N, 3)."""
         size = next((size for size in _BATCHES if len(x) <= size), _BATCHES[-1])
-        padded = np.resize(x, (-(-len(x) // size) * size, 3)).astype(np.float32)
+        padded = np.resize(x, (max(1, -(-len(x) // size)) * size, 3)).astype(np.float32)
         batches = [function(self.distance, self.params, batch) for batch in padded.reshape(-1, size, 3)]
-        return np.concatenate([np.asarray(batch) for batch in batches])[: len(x)] if len(x) else np.zeros((0, 3))
+        return np.concatenate([np.asarray(batch) for batch in batches])[: len(x)]
 
 
 @partial(jax.jit, static_argnums=0)

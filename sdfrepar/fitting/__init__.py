@@ -10,6 +10,7 @@ shares      how devices divide them
 step        one step of the optimiser
 codes       a decoder and codes, from samples of distances
 completion  a code, from what a camera sees
+lifted      a code, from points lifted along their normals: the baseline of completion
 poses       a camera, from what it sees of a known shape
 """
 
@@ -29,8 +30,11 @@ from sdfrepar.fitting.completion import (
     first_completion_state,
     image_loss,
     make_completion_step,
+    thinned,
+    whole_maps,
 )
 from sdfrepar.fitting.config import FitConfig
+from sdfrepar.fitting.lifted import LiftedConfig, first_lifted_state, lifted, make_lifted_step
 from sdfrepar.fitting.objective import choose_batch, eikonal_points, objective_of_batch
 from sdfrepar.fitting.pixels import Pixels, bytes_of_pixels, gather_pixels
 from sdfrepar.fitting.poses import PoseConfig, Way, make_pose_search
@@ -52,6 +56,7 @@ __all__ = [
     "CompletionConfig",
     "FitConfig",
     "FitState",
+    "LiftedConfig",
     "Maps",
     "Pixels",
     "PoseConfig",
@@ -67,12 +72,15 @@ __all__ = [
     "exposed",
     "first_codes_state",
     "first_completion_state",
+    "first_lifted_state",
     "first_state",
     "gather_pixels",
     "image_loss",
     "initial_codes",
+    "lifted",
     "make_codes_step",
     "make_completion_step",
+    "make_lifted_step",
     "make_optimiser",
     "make_pose_search",
     "make_step",
@@ -84,4 +92,6 @@ __all__ = [
     "seen_from",
     "shared_gradient",
     "start",
+    "thinned",
+    "whole_maps",
 ]

@@ -11,8 +11,11 @@ import optax
 
 from sdfrepar import losses, observing
 from sdfrepar.fitting.step import FitState, state_of, stepped, warm_then_cosine
-from sdfrepar.observing import ObserveConfig, Subject
+from sdfrepar.observing import Channel, ObserveConfig, Subject
 from sdfrepar.records import Camera, Observation
+
+# So many measured pixels are never thinned.
+_FEW = 100
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,25 @@ class Maps(NamedTuple):
     depth: jax.Array  # (H, W) z seen from the camera, scene units
     normal: jax.Array  # (H, W, 3) outward unit normal, scene frame
     mask: jax.Array  # (H, W) bool, where there is a surface
+    measured: jax.Array  # (H, W) bool, where its depth and normal are known
+    outlined: jax.Array  # (H, W) bool, where it is known whether there is one
+
+
+def whole_maps(depth: Any, normal: Any, mask: Any) -> Maps:
+    """Maps that know everything: depth (H, W), normal (H, W, 3), mask (H, W)."""
+    depth, normal, mask = jnp.asarray(depth), jnp.asarray(normal), jnp.asarray(mask)
+    return Maps(depth, normal, mask, mask, jnp.ones_like(mask))
+
+
+def thinned(maps: Maps, stride: int) -> Maps:
+    """The maps that know every `stride`-th pixel of a row and of a column alone; but all that are measured, where this
+    would leave too few of them.
+    """
+    height, width = maps.mask.shape
+    some = (jnp.arange(height)[:, None] % stride == 0) & (jnp.arange(width)[None] % stride == 0)
+    few = jnp.sum(maps.measured & some) < _FEW
+    measured = maps.measured & (some | few)
+    return maps._replace(measured=measured, outlined=maps.outlined & (some | measured))
 
 
 def first_completion_state(config: CompletionConfig, code: jax.Array) -> FitState:
@@ -61,10 +83,12 @@ def make_completion_step(
     code's length.
     """
     optimiser = _optimiser(config)
+    channels: tuple[Channel, ...] = ("silhouette", "normal") if config.normal_weight else ("silhouette",)
 
     def loss_of(params: Any, network: Any, camera: Camera, true: Maps) -> Any:
         params = {"network": network, **params}
-        found = observing.observe(subject, observe, params, camera, channels=("normal", "silhouette"))
+        wanted = true.measured | true.outlined
+        found = observing.observe(subject, observe, params, camera, channels=channels, wanted=wanted)
         image, terms = image_loss(config, found, true)
         code = params["code"]
         return image + config.code_weight * jnp.mean(code**2), {
@@ -83,14 +107,14 @@ def make_completion_step(
 
 def image_loss(config: CompletionConfig, found: Observation, true: Maps) -> tuple[jax.Array, dict[str, jax.Array]]:
     """The weighted loss () of what is seen, and its terms: depth and normals on pixels valid in both, silhouette."""
-    both = found.valid & true.mask
+    both = found.valid & true.measured
     alike = jnp.abs(found.depth - true.depth) < config.reach
     depth = jnp.where(alike, found.depth, jax.lax.stop_gradient(found.depth))
     normal = jnp.where(alike[..., None], found.normal, jax.lax.stop_gradient(found.normal))
     terms = {
         "depth": losses.depth(depth, true.depth, both),
         "normal": losses.normals(normal, true.normal, both),
-        "silhouette": losses.silhouette(found.silhouette, true.mask),
+        "silhouette": losses.silhouette(jnp.where(true.outlined, found.silhouette, 0.0), true.mask),
     }
     weights = config.depth_weight, config.normal_weight, config.silhouette_weight
     return sum((w * term for w, term in zip(weights, terms.values(), strict=True)), jnp.zeros(())), terms

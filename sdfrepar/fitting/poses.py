@@ -64,9 +64,10 @@ def make_pose_search(
 
     def loss_of(motion: jax.Array, params: Any, first: Camera, true: Maps) -> jax.Array:
         found = observing.observe(subject, observe, params, cameras.moved(first, motion), channels=channels)
-        both = found.valid & true.mask
+        both = found.valid & true.measured
+        outlined = jnp.where(true.outlined, found.silhouette, 0.0)
         loss = config.depth_weight * losses.depth(found.depth, true.depth, both, near=config.near)
-        loss += config.silhouette_weight * losses.silhouette(found.silhouette, true.mask)
+        loss += config.silhouette_weight * losses.silhouette(outlined, true.mask)
         return loss + config.normal_weight * losses.normals(found.normal, true.normal, both)
 
     def stage(state: Any, stride: int, steps: int, params: Any, first: Camera, true: Maps) -> tuple[Any, Any]:

@@ -39,14 +39,17 @@ class Marched(NamedTuple):
     queries: jax.Array  # () int32
 
 
-def march_picture(distance: Distance, config: ObserveConfig, params: Any, camera: Camera) -> Marched:
-    """March the rays through the centres of all pixels.
+def march_picture(
+    distance: Distance, config: ObserveConfig, params: Any, camera: Camera, wanted: jax.Array | None = None
+) -> Marched:
+    """March the rays through the centres of pixels.
 
     Args:
         distance: the field.
         config: how.
         params: parameters of the field.
         camera: one camera.
+        wanted: (H, W) bool, whose rays are marched, all if not given; the others miss.
 
     Returns:
         N = height * width rays, row by row.
@@ -54,12 +57,13 @@ def march_picture(distance: Distance, config: ObserveConfig, params: Any, camera
     Gradient: detached.
     """
     params, camera = jax.lax.stop_gradient((params, camera))
+    wanted = jnp.ones(camera.resolution, bool) if wanted is None else wanted
     start: _Start | None = None
     queries = jnp.zeros((), jnp.int32)
     for scale in config.scales if config.split != "none" else ():
-        start, some = _coarse(distance, config, params, camera, scale, start)
+        start, some = _coarse(distance, config, params, camera, wanted, scale, start)
         queries += some
-    lines = _lines(camera, 1)
+    lines = _lines(camera, wanted, 1)
     threshold = _thresholds(config, camera, lines)
     marches = _begun(config, lines, start, camera, 1)
     marches, some = _march_rays(distance, config, params, lines, threshold, marches)
@@ -76,10 +80,16 @@ class _Start(NamedTuple):
 
 
 def _coarse(
-    distance: Distance, config: ObserveConfig, params: Any, camera: Camera, scale: int, start: _Start | None
+    distance: Distance,
+    config: ObserveConfig,
+    params: Any,
+    camera: Camera,
+    wanted: jax.Array,
+    scale: int,
+    start: _Start | None,
 ) -> tuple[_Start, jax.Array]:
     """March the rays of a coarser picture, for those of the next to start from."""
-    lines = _lines(camera, scale)
+    lines = _lines(camera, wanted, scale)
     if config.split == "inherit":
         some_steps = replace(config, march=replace(config.march, max_steps=config.coarse_steps))
         marches = _begun(config, lines, start, camera, scale)
@@ -91,7 +101,7 @@ def _coarse(
         # The rays of a pixel's corners are half its diagonal away. A cone is a ray to a field that is less by as much.
         width = jnp.max(lines.width + lines.spread * (safe_norm(camera.position) + 1.0))
         radius = jnp.sqrt(0.5) * scale * width
-        lines = _lines(camera, scale, 1.0 + radius)
+        lines = _lines(camera, wanted, scale, 1.0 + radius)
         marches = _begun(config, lines, start, camera, scale)
         marches, queries = _march_cones(distance, config, params, lines, radius, marches)
         touches = marches.status == Status.HIT
@@ -177,10 +187,15 @@ def _shape(camera: Camera, scale: int) -> tuple[int, int]:
     return -(-height // scale), -(-width // scale)
 
 
-def _lines(camera: Camera, scale: int, bound: jax.Array | float = 1.0) -> Line:
-    """The lines through the centres of all pixels of a scale, row by row."""
-    u = (corners(*_shape(camera, scale)) + 0.5) * scale
-    return jax.vmap(raygen.line_through, in_axes=(None, 0, None))(camera, u, bound)
+def _lines(camera: Camera, wanted: jax.Array, scale: int, bound: jax.Array | float = 1.0) -> Line:
+    """The lines through the centres of all pixels of a scale, row by row; void where none of the pixels is wanted."""
+    rows, columns = _shape(camera, scale)
+    u = (corners(rows, columns) + 0.5) * scale
+    lines = jax.vmap(raygen.line_through, in_axes=(None, 0, None))(camera, u, bound)
+    height, width = camera.resolution
+    whole = jnp.pad(wanted, ((0, rows * scale - height), (0, columns * scale - width)))
+    any_wanted = jnp.any(whole.reshape(rows, scale, columns, scale), axis=(1, 3))
+    return replace(lines, far=jnp.where(any_wanted.reshape(-1), lines.far, -jnp.inf))
 
 
 def _thresholds(config: ObserveConfig, camera: Camera, lines: Line) -> jax.Array:

@@ -27,7 +27,13 @@ ALL: tuple[Channel, ...] = ("normal", "silhouette", "properties")
 
 @in_float32
 def observe(
-    subject: Subject, config: ObserveConfig, params: Any, camera: Camera, *, channels: Sequence[Channel] = ALL
+    subject: Subject,
+    config: ObserveConfig,
+    params: Any,
+    camera: Camera,
+    *,
+    channels: Sequence[Channel] = ALL,
+    wanted: jax.Array | None = None,
 ) -> Observation:
     """What a camera sees of a shape through the centres of its pixels.
 
@@ -37,6 +43,7 @@ def observe(
         params: parameters of the shape.
         camera: one camera, pinhole or parallel.
         channels: which there are to be; those left out cost nothing, and are zero (the silhouette: infinite).
+        wanted: (H, W) bool, the pixels to look at, all if not given; the others cost nothing, and see nothing.
 
     Returns:
         Leading axes (height, width) of the camera's resolution.
@@ -46,7 +53,8 @@ def observe(
         is there for every pixel.
     """
     prepared = subject.prepare(params)
-    marched = march_picture(subject.distance, config, prepared, camera)
+    wanted = jnp.ones(camera.resolution, bool) if wanted is None else wanted
+    marched = march_picture(subject.distance, config, prepared, camera, wanted)
     valid = marched.marches.status == Status.HIT
     u = corners(*camera.resolution) + 0.5
     parts = max(1, len(u) // config.block)
@@ -69,7 +77,8 @@ def observe(
     seen = buffers.skipping(at_surface, valid, items, parts=parts)
     least = jnp.full(len(u), jnp.inf)
     if "silhouette" in channels:
-        least = buffers.in_chunks(jax.vmap(silhouette), items, config.block)
+        looked_at = wanted.reshape(-1)
+        least = jnp.where(looked_at, buffers.skipping(silhouette, looked_at, items, parts=parts), jnp.inf)
     nothing = jnp.zeros((len(u), 3))
     film = Observation(
         valid=valid,

@@ -1,0 +1,281 @@
+"""The table of [D20 Table 2]: shapes completed from ever fewer depths, by DeepSDF and by ours without and with a mask.
+
+    python -m experiments.compare_completion --prior=runs/prior --workdir=runs/completion
+    python -m experiments.compare_completion --prior=runs/prior --workdir=runs/focal --densities=dense \
+        --focals=0.5,0.7,1,1.4,2 --methods="ours + mask"
+    python -m experiments.compare_completion --prior=runs/prior --workdir=runs/noise --densities=dense \
+        --noises=0,0.01,0.02,0.03,0.05
+
+Every cell completes the same members of procedural families, which the prior has not learnt, each seen from its own
+side. The same command goes on where it was stopped. Leaves in the work directory:
+
+    cells.jsonl      every completion: its code and Chamfer distance
+    table.json       medians by family, density, focal length, noise and method; table.md the same in Markdown
+    cases.png        the best, the median and the worst completion of the last method, with those of the others
+    curves.png       with several focal lengths or noises: medians against them
+"""
+
+import itertools
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+import numpy as np
+from absl import flags
+
+from experiments import curves, runs
+from experiments import flags as experiment_flags
+from experiments.priors import completion_figures, listing, pictures, samples, scans, scores, store
+from experiments.priors.completing import Completion, MethodConfig, MethodName
+from experiments.priors.pictures import Pictures
+from experiments.priors.samples import Shape
+from experiments.priors.scans import Scan
+from experiments.priors.store import Prior
+from experiments.synthetic import photography
+from experiments.versions import versions
+from sdfrepar import files, reports
+from sdfrepar.reports import Progress
+
+LINES = "cells.jsonl"
+
+
+@dataclass(frozen=True)
+class CompareConfig:
+    """The cells."""
+
+    shapes: tuple[str, ...] = tuple(
+        f"{family} {number}" for family in ("plane", "mug", "table") for number in range(40, 45)
+    )
+    """Members of families; what the prior has learnt says little."""
+    densities: tuple[str, ...] = (scans.DENSE, "50%", "10%", "100", "50", "20")
+    """Which pixels' depths are measured: dense, a share like 10%, or a number like 50."""
+    methods: tuple[MethodName, ...] = get_args(MethodName)
+    focals: tuple[float, ...] = (1.0,)
+    """Focal lengths, of that of the standard camera; it steps back as far, so that the shape is seen as large."""
+    noises: tuple[float, ...] = (0.0,)
+    """Standard deviations of the depths, shares of the depth."""
+    start: str = ""
+    """Shapes at whose mean code every fit starts, by how their names begin; all if empty, and "family" for the shape's
+    own family."""
+    resolution: int = 64
+    """Of the square views, pixels."""
+    distance: float = photography.RIG_RADIUS
+    """From the standard camera to the origin, scene units."""
+    elevation: float = 30.0
+    """Of the cameras, degrees; they stand around the shapes evenly."""
+    mesh_resolution: int = 128
+    """Grid points a side of the meshes for the Chamfer distance."""
+    by: MethodConfig = field(default_factory=MethodConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse what measures nothing."""
+        if not (self.shapes and self.densities and self.methods and self.focals and self.noises):
+            raise ValueError("shapes, densities, methods, focals and noises must not be empty.")
+        if min(self.focals) * self.distance <= 1.2:
+            raise ValueError(
+                f"With a focal length of {min(self.focals)} the camera stands {min(self.focals) * self.distance:.2f} "
+                "from the origin, in the shapes' unit sphere or next to it; choose longer ones."
+            )
+
+
+class Cell(NamedTuple):
+    """One completion that is to be done."""
+
+    shape: str
+    density: str
+    focal: float
+    noise: float
+    method: MethodName
+
+    @property
+    def row(self) -> tuple[str, str, float, float]:
+        """Of the table: family, density, focal length, noise."""
+        return listing.family_of(self.shape), self.density, self.focal, self.noise
+
+
+def main(argv: Sequence[str]) -> None:
+    """Fill the table and write it."""
+    del argv
+    given = flags.FLAGS
+    compare(experiment_flags.read(CompareConfig()), store.load(Path(given.prior)), Path(given.workdir))
+
+
+def cells(config: CompareConfig) -> Iterator[Cell]:
+    """All of them, whole shapes first, so that a table that is not done yet says something of each family."""
+    settings = itertools.product(config.shapes, config.densities, config.focals, config.noises, config.methods)
+    yield from itertools.starmap(Cell, settings)
+
+
+def compare(config: CompareConfig, prior: Prior, workdir: Path) -> dict[str, Any]:
+    """Every cell that is not done yet, then the table; returns what it writes to table.json.
+
+    Raises:
+        OtherRunError: the workdir holds completions of another config or prior.
+        ValueError: a shape or a density that cannot be.
+        RunError: a loss is not finite.
+    """
+    lines = _begun(config, prior, workdir)
+    done, wanted = {_cell(line): line for line in lines}, list(cells(config))
+    completion = Completion(config.by, prior)
+    scene = Scene(config, prior)
+    with Progress(len(wanted), start=sum(cell in done for cell in wanted), unit="cell") as progress:
+        for number, cell in enumerate(wanted):
+            if cell in done:
+                continue
+            begun = time.perf_counter()
+            code = completion.code(cell.method, scene.scan(cell), scene.start(cell.shape))
+            seconds = time.perf_counter() - begun
+            line = {**cell._asdict(), "chamfer": scene.chamfer(cell.shape, code), "seconds": seconds}
+            files.append_json_line(workdir / LINES, {**line, "code": code.tolist()})
+            done[cell] = {**line, "code": code.tolist()}
+            progress.update(number + 1, {"chamfer": math.nan if line["chamfer"] is None else line["chamfer"]})
+    table = {"cells": _medians(wanted, done), "versions": versions()}
+    files.write_json(workdir / "table.json", table)
+    files.write_bytes(workdir / "table.md", markdown(config, table).encode())
+    print(markdown(config, table))
+    files.write_image(workdir / "cases.png", cases(config, scene, wanted, done))
+    if len(config.focals) > 1 or len(config.noises) > 1:
+        files.write_bytes(workdir / "curves.png", plot(config, table))
+    return table
+
+
+class Scene:
+    """The shapes of the cells, and how they are seen; what takes long is made once."""
+
+    def __init__(self, config: CompareConfig, prior: Prior):
+        """Of a prior."""
+        self.config, self.prior, self.drawn = config, prior, Pictures(prior)
+        self.shape = cache(self._shape)
+        self.points = cache(self._points)
+
+    def scan(self, cell: Cell) -> Scan:
+        """What the camera of a cell tells of its shape."""
+        config = self.config
+        turn = 2.0 * np.pi * config.shapes.index(cell.shape) * (np.sqrt(5.0) - 1.0) / 2.0
+        level = np.cos(np.radians(config.elevation))
+        towards = np.array([level * np.sin(turn), np.sin(np.radians(config.elevation)), level * np.cos(turn)])
+        wide = 2.0 * np.arctan(np.tan(0.5 * photography.FIELD_OF_VIEW) / cell.focal)
+        camera = pictures.camera(config.resolution, cell.focal * config.distance * towards, float(wide))
+        return scans.of_shape(self.shape(cell.shape), camera, cell.density, cell.noise, config.shapes.index(cell.shape))
+
+    def start(self, shape: str) -> np.ndarray:
+        """The code at which a shape's fits start."""
+        return self.prior.mean_code(listing.family_of(shape) if self.config.start == "family" else self.config.start)
+
+    def chamfer(self, shape: str, code: np.ndarray) -> float | None:
+        """How near a code comes to a shape."""
+        params = self.prior.decoder.prepare(self.prior.params(code))
+        return scores.chamfer(self.prior.decoder.distance, params, self.points(shape), self.config.mesh_resolution)
+
+    def _shape(self, name: str) -> Shape:
+        return listing.one(self.prior.config, name)
+
+    def _points(self, name: str) -> np.ndarray:
+        return self.shape(name).surface.points(scores.POINTS, samples.RESOLUTION)
+
+
+def markdown(config: CompareConfig, table: dict[str, Any]) -> str:
+    """A line for each family and setting, distances in thousandths, the ratio of the last method to the first."""
+    methods = config.methods
+    rows = []
+    for row, medians in _by_row(table).items():
+        family, density, focal, noise = row
+        values = [medians[method] for method in methods]
+        shown = ["-" if value is None else f"{1e3 * value:.3f}" for value in values]
+        first, last = values[0], values[-1]
+        ratio = "-" if first is None or last is None else f"{last / first:.2f}"
+        rows.append([family, density, f"{focal:g}", f"{noise:g}", *shown, ratio])
+    header = ["family", "depths", "focal length", "noise", *methods, f"{methods[-1]} / {methods[0]}"]
+    return "Median Chamfer distance, squared, in thousandths.\n\n" + reports.table(header, rows) + "\n"
+
+
+def cases(config: CompareConfig, scene: Scene, wanted: list[Cell], done: dict[Cell, dict[str, Any]]) -> np.ndarray:
+    """The best, the median and the worst completion of the last method, beside those of the others; (H, W, 3) sRGB."""
+    last = [cell for cell in wanted if cell.method == config.methods[-1]]
+    last.sort(key=lambda cell: math.inf if done[cell]["chamfer"] is None else done[cell]["chamfer"])
+    rows = []
+    for cell in (last[0], last[len(last) // 2], last[-1]):
+        codes = {}
+        for method in config.methods:
+            found = done[cell._replace(method=method)]
+            score = "nothing" if found["chamfer"] is None else f"{1e3 * found['chamfer']:.2f}"
+            codes[f"{method}: {score}"] = np.array(found["code"])
+        rows.append(completion_figures.case(scene.drawn, scene.scan(cell), scene.shape(cell.shape), codes))
+    return np.concatenate(rows)
+
+
+def plot(config: CompareConfig, table: dict[str, Any]) -> bytes:
+    """Medians against what was varied, a curve for each family and method, as a PNG.
+
+    Raises:
+        ImportError: matplotlib is missing.
+    """
+    varied, name = (config.focals, "focal length") if len(config.focals) > 1 else (config.noises, "noise of the depth")
+    position = 2 if len(config.focals) > 1 else 3
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        for family in dict.fromkeys(row[0] for row in _by_row(table)):
+            for method in config.methods:
+                curve = {row[position]: medians for row, medians in _by_row(table).items() if row[0] == family}
+                values = [math.nan if curve[x][method] is None else curve[x][method] for x in varied]
+                axes.plot(varied, values, marker="o", label=f"{family}, {method}")
+        axes.set(xlabel=name, ylabel="median Chamfer distance, squared", ylim=(0, None))
+        axes.grid(True, alpha=0.25)
+        axes.legend()
+
+    return curves.drawn(draw, (7.0, 4.0))
+
+
+def _begun(config: CompareConfig, prior: Prior, workdir: Path) -> list[dict[str, Any]]:
+    """The completions that are done already; config.json is written."""
+    now = {**experiment_flags.to_json(config), "prior_step": prior.step, "prior_names": list(prior.names)}
+    path = workdir / runs.CONFIG
+    if path.is_file() and _deciding(files.read_json(path)) != _deciding(now):
+        raise runs.OtherRunError(f"{workdir} holds completions of another config or prior; choose another --workdir.")
+    files.write_json(path, now)
+    return files.read_json_lines(workdir / LINES) if (workdir / LINES).is_file() else []
+
+
+def _deciding(stored: dict[str, Any]) -> dict[str, Any]:
+    """What decides every completion by itself: densities, methods, focals and noises only say which there are."""
+    free = ("densities", "methods", "focals", "noises")
+    return {name: value for name, value in stored.items() if name not in free}
+
+
+def _cell(line: dict[str, Any]) -> Cell:
+    return Cell(*(line[name] for name in Cell._fields))
+
+
+def _medians(wanted: list[Cell], done: dict[Cell, dict[str, Any]]) -> list[dict[str, Any]]:
+    """The table: what is summed up, and over how many."""
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for cell in wanted:
+        groups.setdefault((*cell.row, cell.method), []).append(done[cell])
+    found = []
+    for (family, density, focal, noise, method), lines in groups.items():
+        about = {"family": family, "density": density, "focal": focal, "noise": noise, "method": method}
+        seconds = float(np.median([line["seconds"] for line in lines]))
+        found.append({**about, **scores.summary([line["chamfer"] for line in lines]), "seconds": seconds})
+    return found
+
+
+def _by_row(table: dict[str, Any]) -> dict[tuple[str, str, float, float], dict[str, float | None]]:
+    """Medians by method, for every row."""
+    rows: dict[tuple[str, str, float, float], dict[str, float | None]] = {}
+    for cell in table["cells"]:
+        row = cell["family"], cell["density"], cell["focal"], cell["noise"]
+        rows.setdefault(row, {})[cell["method"]] = cell["median"]
+    return rows
+
+
+if __name__ == "__main__":
+    flags.DEFINE_string("prior", None, "workdir of experiments.train_prior", required=True)
+    flags.DEFINE_string("workdir", None, "folder to write into", required=True)
+    experiment_flags.define(CompareConfig())
+    experiment_flags.define_aliases({"gradient": "by.observe.gradient", "steps": "by.fit.steps"})
+    experiment_flags.run(main)

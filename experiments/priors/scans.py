@@ -1,0 +1,179 @@
+"""What one depth camera tells of a shape: some depths, and where there is nothing; rendered, or from files."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.priors.samples import Shape
+from experiments.synthetic import photography
+from sdfrepar import cameras, files, fitting
+from sdfrepar.fitting import Maps
+from sdfrepar.records import Camera
+
+DENSE = "dense"
+
+# What a camera's file says besides `scene_from_camera`.
+_INTRINSICS = ("width", "height", "fx", "fy", "cx", "cy")
+
+
+class Scan(NamedTuple):
+    """One view."""
+
+    camera: Camera
+    maps: Maps
+
+
+def chosen(density: str, mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Which pixels (H, W) of a mask are measured: all if "dense", a share like "10%", or a number like "50".
+
+    Raises:
+        ValueError: none of these, or none is left.
+    """
+    pixels = np.flatnonzero(mask)
+    if density == DENSE:
+        return mask
+    number = density.removesuffix("%")
+    if not number.isdigit() or (density.endswith("%") and int(number) > 100):
+        raise ValueError(f"The density is {density!r}; expected {DENSE}, a share like 10%, or a number like 50.")
+    count = round(0.01 * int(number) * len(pixels)) if density.endswith("%") else min(int(number), len(pixels))
+    if not count:
+        raise ValueError(f"The density {density!r} leaves none of the {len(pixels)} pixels; choose a greater one.")
+    some = np.zeros(mask.shape, bool)
+    some.flat[rng.choice(pixels, count, replace=False)] = True
+    return some
+
+
+def of_shape(shape: Shape, camera: Camera, density: str, noise: float, seed: int) -> Scan:
+    """A view of a shape, exact but for noise in the depth.
+
+    Args:
+        shape: of which.
+        camera: from where.
+        density: as for `chosen`.
+        noise: standard deviation, share of the depth.
+        seed: of the noise and of the choice.
+
+    Raises:
+        ValueError: the camera sees nothing, or a density that leaves nothing.
+    """
+    exact, rng = photography.survey(shape.surface, camera), np.random.default_rng(seed)
+    if not exact.mask.any():
+        at = np.asarray(camera.position).round(2)
+        raise ValueError(f"The camera at {at} sees nothing of the shape; choose another --position.")
+    depth = exact.depth * (1.0 + noise * rng.standard_normal(exact.depth.shape))
+    whole = fitting.whole_maps(depth.astype(np.float32), exact.normal, exact.mask)
+    return Scan(camera, whole._replace(measured=jnp.asarray(chosen(density, exact.mask, rng))))
+
+
+def without_mask(scan: Scan) -> Scan:
+    """The scan that knows of no pixel but those with a depth whether there is a surface."""
+    return scan._replace(maps=scan.maps._replace(outlined=scan.maps.measured))
+
+
+def from_depth(depth: Path, camera: Path, mask: Path | None, unit: float, resolution: int) -> Scan:
+    """A depth picture of 16 bits, 0 where nothing was measured.
+
+    Args:
+        depth: PNG, z in units.
+        camera: as for `read_camera`.
+        mask: a picture, bright where the object is; depths elsewhere are not used. If None there is no outline.
+        unit: metres, or whatever the camera's pose is in.
+        resolution: pixels that a side may have; every second, or every n-th pixel of a larger picture is taken.
+
+    Raises:
+        FileNotFoundError, ValueError: files that are missing or not what they should be.
+    """
+    taken, scale = read_camera(camera)
+    values = files.read_image(depth)
+    _require_size(depth, values, taken)
+    z = scale * unit * 65535.0 * values[..., 0]
+    measured = z > 0
+    if mask is not None:
+        picture = files.read_image(mask)
+        _require_size(mask, picture, taken)
+        measured &= picture[..., :3].mean(axis=-1) > 0.5
+    if not measured.any():
+        raise ValueError(f"{depth} has no depth, or none within the mask; expected 16 bits, 0 where nothing is known.")
+    outlined = np.ones_like(measured) if mask is not None else measured
+    covered = measured if mask is None else picture[..., :3].mean(axis=-1) > 0.5
+    return _strided(Scan(taken, _maps(z, covered, measured, outlined)), resolution)
+
+
+def from_points(points: Path, camera: Path, resolution: int) -> Scan:
+    """Points (x, y, z) of a PLY file in the camera's axes, each the depth of the pixel it falls into, the nearest if
+    several do.
+
+    Raises:
+        FileNotFoundError, ValueError: files that are missing or not what they should be, or no point before the camera.
+    """
+    taken, scale = read_camera(camera)
+    taken = cameras.strided(taken, _stride(taken, resolution))
+    height, width = taken.resolution
+    x = files.read_points(points)
+    x = x[x[:, 2] > 0]
+    focal, principal = np.asarray(taken.focal), np.asarray(taken.principal)
+    column, row = np.floor(x[:, :2] / x[:, 2:] * focal + principal).astype(int).T
+    seen = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    if not seen.any():
+        raise ValueError(
+            f"No point of {points} falls into the picture of {camera}; expected them in its axes, z ahead."
+        )
+    depth = np.full((height, width), np.inf)
+    np.minimum.at(depth, (row[seen], column[seen]), scale * x[seen, 2])
+    measured = np.isfinite(depth)
+    return Scan(taken, _maps(np.where(measured, depth, 0.0), measured, measured, measured))
+
+
+def read_camera(path: Path) -> tuple[Camera, float]:
+    """A pinhole and the scale of its pose, from a JSON file: width, height, fx, fy, cx, cy, pixels, and
+    scene_from_camera, 4 x 4, a rotation times a scale and a translation; x right, y down, z ahead, and whole numbers
+    are centres of pixels, as OpenCV has it.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: an entry is missing, or no similarity.
+    """
+    stored = files.read_json(path)
+    if missing := [name for name in (*_INTRINSICS, "scene_from_camera") if name not in stored]:
+        raise ValueError(f"{path} has no {', '.join(missing)}; expected {', '.join(_INTRINSICS)}, scene_from_camera.")
+    pose = np.asarray(stored["scene_from_camera"], np.float64)
+    scale = float(np.cbrt(np.linalg.det(pose[:3, :3]))) if pose.shape == (4, 4) else 0.0
+    if not (scale > 0 and np.allclose(pose[:3, :3] @ pose[:3, :3].T, scale**2 * np.eye(3), atol=1e-3 * scale**2)):
+        raise ValueError(f"{path}: scene_from_camera is no similarity; expected 4 x 4, a rotation times a scale.")
+    width, height, fx, fy, cx, cy = (float(stored[name]) for name in _INTRINSICS)
+    camera = Camera(
+        rotation=jnp.asarray(pose[:3, :3] / scale, jnp.float32),
+        position=jnp.asarray(pose[:3, 3], jnp.float32),
+        focal=jnp.array([fx, fy], jnp.float32),
+        principal=jnp.array([cx + 0.5, cy + 0.5], jnp.float32),
+        resolution=(int(height), int(width)),
+    )
+    return camera, scale
+
+
+def _maps(depth: np.ndarray, mask: np.ndarray, measured: np.ndarray, outlined: np.ndarray) -> Maps:
+    """Maps without normals."""
+    normal = jnp.zeros((*depth.shape, 3))
+    return Maps(jnp.asarray(depth, jnp.float32), normal, *map(jnp.asarray, (mask, measured, outlined)))
+
+
+def _strided(scan: Scan, resolution: int) -> Scan:
+    """The scan of every n-th pixel, so that no side has more than `resolution`."""
+    stride = _stride(scan.camera, resolution)
+    maps: Any = jax.tree.map(lambda whole: whole[::stride, ::stride], scan.maps)
+    return Scan(cameras.strided(scan.camera, stride), maps)
+
+
+def _stride(camera: Camera, resolution: int) -> int:
+    return -(-max(camera.resolution) // resolution)
+
+
+def _require_size(path: Path, picture: np.ndarray, camera: Camera) -> None:
+    if picture.shape[:2] != tuple(camera.resolution):
+        height, width = camera.resolution
+        raise ValueError(
+            f"{path} has {picture.shape[1]} x {picture.shape[0]} pixels, and its camera {width} x {height}; correct it."
+        )
