@@ -58,7 +58,7 @@ class CompareConfig:
     """Focal lengths, of that of the standard camera; it steps back as far, so that the shape is seen as large."""
     noises: tuple[float, ...] = (0.0,)
     """Standard deviations of the depths, shares of the depth."""
-    start: str = ""
+    start: str = "family"
     """Shapes at whose mean code every fit starts, by how their names begin; all if empty, and "family" for the shape's
     own family."""
     resolution: int = 64
@@ -162,9 +162,9 @@ class Scene:
         camera = pictures.camera(config.resolution, cell.focal * config.distance * towards, float(wide))
         return scans.of_shape(self.shape(cell.shape), camera, cell.density, cell.noise, config.shapes.index(cell.shape))
 
-    def start(self, shape: str) -> np.ndarray:
-        """The code at which a shape's fits start."""
-        return self.prior.mean_code(listing.family_of(shape) if self.config.start == "family" else self.config.start)
+    def start(self, shape: str) -> str:
+        """Beginnings of the names of the shapes at whose mean code a shape's fits start."""
+        return listing.family_of(shape) if self.config.start == "family" else self.config.start
 
     def chamfer(self, shape: str, code: np.ndarray) -> float | None:
         """How near a code comes to a shape."""

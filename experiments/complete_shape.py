@@ -103,7 +103,7 @@ def complete(config: CompleteConfig, prior: Prior, scan: Scan, shape: Shape | No
     """
     completion = Completion(config.by, prior)
     with Progress(completion.steps(config.method)) as progress:
-        code = completion.code(config.method, scan, prior.mean_code(config.start), progress.update)
+        code = completion.code(config.method, scan, config.start, progress.update)
     params = prior.decoder.prepare(prior.params(code))
     try:
         mesh = meshing.extract(prior.decoder.distance, params, config.mesh_resolution, components="all", culled=True)

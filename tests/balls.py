@@ -29,7 +29,7 @@ class Balls(Prior):
 def prior() -> Balls:
     """A prior of two balls, of radius 0.35 and 0.45."""
     codes = np.array([[-0.05], [0.05]], np.float32)
-    return Balls(PriorConfig(), ("ball 0", "ball 1"), jnp.float32(0.4), codes, 0)
+    return Balls(PriorConfig(), ("mug 0", "mug 3"), jnp.float32(0.4), codes, 0)
 
 
 def shape(radius: float) -> Shape:

@@ -41,6 +41,24 @@ def test_the_code_is_differentiated_through_the_fold():
     assert np.linalg.norm(plain) > 0
 
 
+def test_codes_in_deviations_are_the_same_shapes():
+    config = DecoderConfig(latent=4, width=16, depth=3, skip=0)
+    params, subject = networks.initial_decoder(config, key=jax.random.key(0)), networks.decoder(config)
+    rng = np.random.default_rng(0)
+    codes = (rng.standard_normal((50, 4)) * [1.0, 0.3, 0.2, 0.0] + 2.0).astype(np.float32)
+    spread, inside = networks.spread_of(codes), networks.in_deviations(subject)
+    units = np.linalg.solve(spread.axes, (codes - np.asarray(spread.mean)).T)
+    # One deviation along every axis, but for the fourth, along which there is none.
+    np.testing.assert_allclose(sorted(units.std(axis=1)), [0.0, 1.0, 1.0, 1.0], atol=1e-4)
+    lengths = np.linalg.norm(spread.axes, axis=0)
+    assert lengths.min() == pytest.approx(0.05 * lengths.max(), rel=1e-3)
+    x, network = jnp.array([0.1, 0.2, 0.3]), params["network"]
+    expected = subject.distance({"network": network, "code": jnp.asarray(codes[7])}, x)
+    found = {"network": (network, spread), "code": jnp.asarray(units[:, 7])}
+    assert inside.distance(found, x) == pytest.approx(float(expected), abs=1e-6)
+    assert inside.distance(inside.prepare(found), x) == pytest.approx(float(expected), abs=1e-6)
+
+
 @pytest.mark.parametrize(("settings", "words"), [({"skip": 9}, "decoder.skip"), ({"width": 200}, "decoder.width")])
 def test_sizes_that_cannot_work_are_refused(settings, words):
     with pytest.raises(ValueError, match=words):

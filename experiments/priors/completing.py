@@ -12,7 +12,7 @@ from experiments.flags import RunError
 from experiments.priors import scans
 from experiments.priors.scans import Scan
 from experiments.priors.store import Prior
-from sdfrepar import cameras, fitting
+from sdfrepar import cameras, fitting, networks
 from sdfrepar.fitting import CompletionConfig, LiftedConfig
 from sdfrepar.observing import ObserveConfig
 
@@ -21,7 +21,8 @@ MethodName = Literal["DeepSDF", "ours", "ours + mask"]
 Progressed = Callable[[int, dict[str, float]], None]
 """Told of the steps done, and of their metrics."""
 
-_DEFAULT_FIT = CompletionConfig(steps=150, normal_weight=0.0)
+# The code counts deviations of the family's codes.
+_DEFAULT_FIT = CompletionConfig(steps=100, rate=0.05, normal_weight=0.0, code_weight=0.01)
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class MethodConfig:
     strides: tuple[int, ...] = (2, 1)
     """Of ours: the pixels that are looked at, stage after stage of as many steps: every so many of a row and of a
     column."""
-    observe: ObserveConfig = field(default_factory=lambda: ObserveConfig(pixels=0.1, block=256, gradient="implicit"))
+    observe: ObserveConfig = field(default_factory=lambda: ObserveConfig(block=256, gradient="implicit"))
     fit: CompletionConfig = field(default_factory=lambda: _DEFAULT_FIT)
     lifted: LiftedConfig = field(default_factory=LiftedConfig)
 
@@ -47,32 +48,34 @@ class Completion:
     def __init__(self, config: MethodConfig, prior: Prior):
         """Of a prior."""
         self._config, self._prior = config, prior
-        self._observed = fitting.make_completion_step(prior.decoder, config.observe, config.fit)
+        in_deviations = networks.in_deviations(prior.decoder)
+        self._observed = fitting.make_completion_step(in_deviations, config.observe, config.fit)
         self._lifted = fitting.make_lifted_step(prior.decoder, config.lifted)
 
-    def code(self, method: MethodName, scan: Scan, start: np.ndarray, told: Progressed = lambda *_: None) -> np.ndarray:
-        """The code (latent,) that a scan shows, from one to start at.
+    def code(self, method: MethodName, scan: Scan, family: str, told: Progressed = lambda *_: None) -> np.ndarray:
+        """The code (latent,) that a scan shows, from the mean of those whose shapes' names begin so.
 
         Raises:
+            ValueError: the prior has no such shapes.
             RunError: the loss is not finite.
         """
         if method == "DeepSDF":
-            return self._from_points(scan, start, told)
-        return self._from_view(scan if method == "ours + mask" else scans.without_mask(scan), start, told)
+            return self._from_points(scan, self._prior.mean_code(family), told)
+        return self._from_view(scan if method == "ours + mask" else scans.without_mask(scan), family, told)
 
     def steps(self, method: MethodName) -> int:
         """How many there are."""
         return self._config.lifted.steps if method == "DeepSDF" else self._config.fit.steps
 
-    def _from_view(self, scan: Scan, start: np.ndarray, told: Progressed) -> np.ndarray:
-        config = self._config
-        state = fitting.on_all_devices(fitting.first_completion_state(config.fit, jnp.asarray(start)))
+    def _from_view(self, scan: Scan, family: str, told: Progressed) -> np.ndarray:
+        config, spread = self._config, self._prior.spread(family)
+        state = fitting.on_all_devices(fitting.first_completion_state(config.fit, jnp.zeros_like(spread.mean)))
         stages = [fitting.thinned(scan.maps, stride) for stride in config.strides]
         for number in range(config.fit.steps):
             maps = stages[number * len(stages) // config.fit.steps]
-            state, metrics = self._observed(state, self._prior.network, scan.camera, maps)
+            state, metrics = self._observed(state, (self._prior.network, spread), scan.camera, maps)
             _tell(told, number, metrics, "image")
-        return np.asarray(state.params["code"])
+        return np.asarray(spread.mean + spread.axes @ state.params["code"])
 
     def _from_points(self, scan: Scan, start: np.ndarray, told: Progressed) -> np.ndarray:
         config = self._config.lifted

@@ -17,7 +17,7 @@ from experiments import flags
 from experiments.runs import CHECKPOINTS, CONFIG
 from sdfrepar import checkpoints, files, fitting
 from sdfrepar.fitting import CodesConfig, FitState
-from sdfrepar.networks import DecoderConfig, decoder
+from sdfrepar.networks import DecoderConfig, Spread, decoder, spread_of
 from sdfrepar.observing import Subject
 
 _NAMES = "names"
@@ -93,10 +93,21 @@ class Prior:
         Raises:
             ValueError: there is no such shape.
         """
+        return self._codes_of(family).mean(axis=0)
+
+    def spread(self, family: str = "") -> Spread:
+        """Where these codes lie.
+
+        Raises:
+            ValueError: there is no such shape.
+        """
+        return spread_of(self._codes_of(family))
+
+    def _codes_of(self, family: str) -> np.ndarray:
         chosen = [name.startswith(family) for name in self.names]
         if not any(chosen):
             raise ValueError(f"The prior has no shapes of {family!r}, expected one of {', '.join(self.names)}.")
-        return self.codes[chosen].mean(axis=0)
+        return self.codes[chosen]
 
 
 def write_config(workdir: Path, config: PriorConfig, names: tuple[str, ...]) -> None:

@@ -14,7 +14,7 @@ The only modules that know Flax's layers. Nothing of the pipeline imports them: 
 """
 
 from sdfrepar.networks.config import BackgroundConfig, FeatureConfig, NetworkConfig, VoxelConfig
-from sdfrepar.networks.decoder import DecoderConfig, decoder, initial_decoder
+from sdfrepar.networks.decoder import DecoderConfig, Spread, decoder, in_deviations, initial_decoder, spread_of
 from sdfrepar.networks.layers import encode, folded, softplus
 from sdfrepar.networks.published import from_state_dict
 from sdfrepar.networks.scene import initialise, prepared, scene
@@ -24,14 +24,17 @@ __all__ = [
     "DecoderConfig",
     "FeatureConfig",
     "NetworkConfig",
+    "Spread",
     "VoxelConfig",
     "decoder",
     "encode",
     "folded",
     "from_state_dict",
+    "in_deviations",
     "initial_decoder",
     "initialise",
     "prepared",
     "scene",
     "softplus",
+    "spread_of",
 ]

@@ -5,11 +5,12 @@ shape, into the biases of the two layers that see it, and weight norms into kern
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from sdfrepar.networks.layers import Dense, folded, softplus
 from sdfrepar.networks.surface import hidden_kernel, linear_colour, sphere_kernel
@@ -17,6 +18,9 @@ from sdfrepar.observing import Subject
 
 # Half a turn as published decoders with Fourier features were trained with it: at their 16th harmonic π itself is off.
 _HALF_TURN = 3.1415
+
+# The least deviation of codes along a direction, as a share of the greatest.
+_LEAST_DEVIATION = 0.05
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,43 @@ def decoder(config: DecoderConfig) -> Subject:
         distance=lambda params, x: decoded(params, x)[0],
         properties=lambda params, x: decoded(params, x)[1],
         prepare=lambda params: with_code_folded(config, params),
+    )
+
+
+class Spread(NamedTuple):
+    """Where the codes of a family lie."""
+
+    mean: jax.Array  # (latent,)
+    axes: jax.Array  # (latent, latent) its principal directions in columns, as long as codes deviate along them
+
+
+def spread_of(codes: np.ndarray) -> Spread:
+    """The spread of codes (S, latent); along directions in which they hardly deviate, or which so few codes say nothing
+    of, it is a twentieth of the greatest.
+    """
+    mean = codes.mean(axis=0)
+    variances, directions = np.linalg.eigh(np.cov(codes.T, bias=True).reshape(2 * [codes.shape[1]]))
+    deviations = np.sqrt(np.maximum(variances, (_LEAST_DEVIATION**2 * variances.max())))
+    return Spread(jnp.asarray(mean), jnp.asarray(directions * deviations))
+
+
+def in_deviations(subject: Subject) -> Subject:
+    """The same shapes by codes that count deviations from a mean, so that all their numbers weigh alike.
+
+    Its params are {"code": (latent,), "network": (network, spread)}, those of `subject` then {"code": mean + axes @
+    code, "network": network}; or what these are prepared to.
+    """
+
+    def plain(params: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(params["network"], tuple):
+            return params
+        network, spread = params["network"]
+        return {"network": network, "code": spread.mean + spread.axes @ params["code"]}
+
+    return Subject(
+        distance=lambda params, x: subject.distance(plain(params), x),
+        properties=lambda params, x: subject.properties(plain(params), x),
+        prepare=lambda params: subject.prepare(plain(params)),
     )
 
 
