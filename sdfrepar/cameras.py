@@ -64,6 +64,12 @@ def unproject(camera: Camera, u: jax.Array) -> jax.Array:
     return camera.rotation @ _normalised(jnp.append(on_plane, 1.0))
 
 
+def at_depth(camera: Camera, u: jax.Array, depth: jax.Array) -> jax.Array:
+    """The scene point (3,) that is seen at film position `u` (2,), pixels, at depth z () along the optical axis."""
+    direction = unproject(camera, u)
+    return origin_of(camera, u) + direction * depth / (direction @ camera.rotation[:, 2])
+
+
 def origin_of(camera: Camera, u: jax.Array) -> jax.Array:
     """Where the ray through film position `u` (2,), pixels, begins, (3,): in a parallel camera's plane, or at it."""
     if not camera.parallel:

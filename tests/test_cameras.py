@@ -41,6 +41,7 @@ def test_project_then_unproject(camera):
     # Roundings of float32 on lengths of about 4.
     np.testing.assert_allclose(eye + distance[:, None] * np.asarray(direction), x, atol=1e-5)
     np.testing.assert_allclose(jax.vmap(cameras.depth_of, (None, 0, 0))(camera, direction, distance), depth, atol=1e-5)
+    np.testing.assert_allclose(jax.vmap(cameras.at_depth, (None, 0, 0))(camera, u, depth), x, atol=1e-5)
 
 
 def test_unproject_then_project(camera):

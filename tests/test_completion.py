@@ -216,3 +216,19 @@ def test_a_table_of_completions_goes_on_and_shows_its_cases(tmp_path, monkeypatc
         compare_completion.compare(replace(config, resolution=32), balls.prior(), tmp_path)
     with pytest.raises(ValueError, match="in the shapes' unit sphere"):
         replace(config, focals=(0.3,))
+
+
+def test_the_field_at_measured_points_pulls_a_code_that_no_ray_hits():
+    """Rendered depths say nothing where the rays miss, and there is no outline."""
+    scan = scans.without_mask(scans.of_shape(balls.shape(RADIUS), CAMERA, "dense", 0.0, 0))
+    rim = np.asarray(scan.maps.measured) & ~np.asarray(
+        scans.of_shape(balls.shape(0.41), CAMERA, "dense", 0.0, 0).maps.mask
+    )
+    nothing = jnp.zeros_like(scan.maps.outlined)
+    maps = scan.maps._replace(measured=jnp.asarray(rim), outlined=nothing)
+    codes = []
+    for weight in (0.0, 10.0):
+        fit = replace(METHOD.fit, surface_weight=weight)
+        found = Completion(replace(METHOD, strides=(1,), fit=fit), balls.prior())
+        codes.append(found.code("ours + mask", scan._replace(maps=maps), "mug")[0])
+    assert codes[0] == pytest.approx(0.0, abs=1e-6) and 0.4 + codes[1] == pytest.approx(RADIUS, abs=5e-3)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import jax
@@ -22,7 +23,9 @@ Progressed = Callable[[int, dict[str, float]], None]
 """Told of the steps done, and of their metrics."""
 
 # The code counts deviations of the family's codes.
-_DEFAULT_FIT = CompletionConfig(steps=100, rate=0.05, normal_weight=0.0, code_weight=0.01)
+_DEFAULT_FIT = CompletionConfig(
+    steps=200, rate=0.05, depth_weight=3.0, normal_weight=0.0, surface_weight=30.0, code_weight=0.03
+)
 
 
 @dataclass(frozen=True)
@@ -100,12 +103,7 @@ def measured_points(scan: Scan) -> tuple[jax.Array, jax.Array]:
     if not bool(jnp.all(jnp.abs(jnp.sum(normals**2, axis=-1) - 1.0) < 0.1)):
         raise ValueError("The scan has no normals, and DeepSDF lifts points along them; choose --method=ours.")
     film = jnp.stack([jnp.asarray(column) + 0.5, jnp.asarray(row) + 0.5], axis=-1)
-
-    def point(u: jax.Array, depth: jax.Array) -> jax.Array:
-        direction = cameras.unproject(camera, u)
-        return camera.position + direction * depth / (direction @ camera.rotation[:, 2])
-
-    return jax.vmap(point)(film, maps.depth[row, column]), normals
+    return jax.vmap(partial(cameras.at_depth, camera))(film, maps.depth[row, column]), normals
 
 
 # Steps between two lines of progress: to ask for a number waits for it.

@@ -9,13 +9,21 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from sdfrepar import losses, observing
+from sdfrepar import cameras, losses, observing
 from sdfrepar.fitting.step import FitState, state_of, stepped, warm_then_cosine
+from sdfrepar.imaging import corners
 from sdfrepar.observing import Channel, ObserveConfig, Subject
 from sdfrepar.records import Camera, Observation
+from sdfrepar.rendering import buffers
 
 # So many measured pixels are never thinned.
 _FEW = 100
+
+# Distances of measured points count up to here, scene units: a learnt field knows no more [P19].
+_CLAMP = 0.1
+
+# Points at a time.
+_BLOCK = 256
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,9 @@ class CompletionConfig:
     depth_weight: float = 10.0
     normal_weight: float = 5.0
     silhouette_weight: float = 1.0
+    surface_weight: float = 0.0
+    """Weight of the field where a depth was measured (ours): it tells of rays that miss, or that meet another surface,
+    as a rendered depth cannot."""
     reach: float = 0.15
     """Depths that differ by more, scene units, are those of two surfaces of which one hides the other; they count, but
     do not pull, nor do their normals, as no derivative tells what would uncover the other."""
@@ -91,6 +102,9 @@ def make_completion_step(
         found = observing.observe(subject, observe, params, camera, channels=channels, wanted=wanted)
         image, terms = image_loss(config, found, true)
         code = params["code"]
+        if config.surface_weight:
+            terms["surface"] = _field_at_surface(subject, params, camera, true)
+            image += config.surface_weight * terms["surface"]
         return image + config.code_weight * jnp.mean(code**2), {
             "image": image,
             **terms,
@@ -103,6 +117,20 @@ def make_completion_step(
         return stepped(optimiser, 0.0, state, gradient, metrics)
 
     return step
+
+
+def _field_at_surface(subject: Subject, params: Any, camera: Camera, true: Maps) -> jax.Array:
+    """The mean |f| () at the points whose depths are measured; farther off than `_CLAMP` they do not pull."""
+    prepared = subject.prepare(params)
+
+    def off(u: jax.Array, depth: jax.Array) -> jax.Array:
+        x = cameras.at_depth(camera, u, depth)
+        return jnp.minimum(jnp.abs(subject.distance(prepared, x)), _CLAMP)
+
+    u = corners(*camera.resolution) + 0.5
+    measured = true.measured.reshape(-1)
+    found = buffers.skipping(off, measured, (u, true.depth.reshape(-1)), parts=max(1, len(u) // _BLOCK))
+    return jnp.sum(found) / jnp.maximum(jnp.sum(measured), 1)
 
 
 def image_loss(config: CompletionConfig, found: Observation, true: Maps) -> tuple[jax.Array, dict[str, jax.Array]]:
