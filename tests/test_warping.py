@@ -58,7 +58,7 @@ def grazing_positions(camera, params) -> jax.Array:
             configured("velocity", float("inf"), velocity=VelocityConfig(top_k=22, gamma=3.0)), marks=pytest.mark.slow
         ),
         pytest.param(configured("distance"), marks=pytest.mark.slow),
-        configured("grazing"),
+        pytest.param(configured("grazing"), marks=pytest.mark.slow),
     ],
     ids=["velocity", "velocity_all", "distance", "grazing"],
 )
@@ -77,7 +77,7 @@ def test_linear_form_equals_the_nested_one(x64, config):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9 * np.abs(other).max())
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [pytest.param(m, marks=pytest.mark.slow) if m == "distance" else m for m in METHODS])
 @pytest.mark.parametrize("band", [2.0, pytest.param(float("inf"), marks=pytest.mark.slow)])
 def test_the_divergence_is_the_growth_of_the_flux(method, band):
     """Across the silhouette of a sphere: V moves with the silhouette, and has no jumps that div V misses.
