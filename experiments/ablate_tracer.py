@@ -157,10 +157,8 @@ def ablate(config: TracerConfig, subject: Subject, params: Any, workdir: Path) -
 
 def camera_of(config: TracerConfig) -> Camera:
     """The camera, looking at the origin, y up."""
-    azimuth, elevation = math.radians(config.azimuth), math.radians(config.elevation)
-    level = math.cos(elevation)
-    towards = np.array([level * math.sin(azimuth), math.sin(elevation), level * math.cos(azimuth)])
-    return pictures.camera(config.resolution, config.distance * towards, math.radians(config.field_of_view))
+    position = config.distance * pictures.towards(math.radians(config.azimuth), math.radians(config.elevation))
+    return pictures.camera(config.resolution, position, math.radians(config.field_of_view))
 
 
 def measured(subject: Subject, observe: ObserveConfig, params: Any, camera: Camera) -> Found:

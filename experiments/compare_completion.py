@@ -29,7 +29,7 @@ from absl import flags
 
 from experiments import curves, runs
 from experiments import flags as experiment_flags
-from experiments.priors import completion_figures, listing, pictures, samples, scans, scores, store
+from experiments.priors import completion_figures, listing, pictures, scans, scores, store
 from experiments.priors.completing import Completion, MethodConfig, MethodName
 from experiments.priors.pictures import Pictures
 from experiments.priors.samples import Shape
@@ -41,6 +41,9 @@ from sdfrepar import files, reports
 from sdfrepar.reports import Progress
 
 LINES = "cells.jsonl"
+
+# What decides no completion by itself, but which there are to be.
+_FREE = ("densities", "methods", "focals", "noises")
 
 
 @dataclass(frozen=True)
@@ -129,9 +132,9 @@ def compare(config: CompareConfig, prior: Prior, workdir: Path) -> dict[str, Any
             begun = time.perf_counter()
             code = completion.code(cell.method, scene.scan(cell), scene.start(cell.shape))
             seconds = time.perf_counter() - begun
-            line = {**cell._asdict(), "chamfer": scene.chamfer(cell.shape, code), "seconds": seconds}
-            files.append_json_line(workdir / LINES, {**line, "code": code.tolist()})
-            done[cell] = {**line, "code": code.tolist()}
+            about = {"chamfer": scene.chamfer(cell.shape, code), "seconds": seconds, "code": code.tolist()}
+            line = done[cell] = {**cell._asdict(), **about}
+            files.append_json_line(workdir / LINES, line)
             progress.update(number + 1, {"chamfer": math.nan if line["chamfer"] is None else line["chamfer"]})
     table = {"cells": _medians(wanted, done), "versions": versions()}
     files.write_json(workdir / "table.json", table)
@@ -155,12 +158,12 @@ class Scene:
     def scan(self, cell: Cell) -> Scan:
         """What the camera of a cell tells of its shape."""
         config = self.config
-        turn = 2.0 * np.pi * config.shapes.index(cell.shape) * (np.sqrt(5.0) - 1.0) / 2.0
-        level = np.cos(np.radians(config.elevation))
-        towards = np.array([level * np.sin(turn), np.sin(np.radians(config.elevation)), level * np.cos(turn)])
+        number = config.shapes.index(cell.shape)
+        turn = np.pi * number * (np.sqrt(5.0) - 1.0)
+        towards = pictures.towards(float(turn), math.radians(config.elevation))
         wide = 2.0 * np.arctan(np.tan(0.5 * photography.FIELD_OF_VIEW) / cell.focal)
         camera = pictures.camera(config.resolution, cell.focal * config.distance * towards, float(wide))
-        return scans.of_shape(self.shape(cell.shape), camera, cell.density, cell.noise, config.shapes.index(cell.shape))
+        return scans.of_shape(self.shape(cell.shape), camera, cell.density, cell.noise, number)
 
     def start(self, shape: str) -> str:
         """Beginnings of the names of the shapes at whose mean code a shape's fits start."""
@@ -175,7 +178,7 @@ class Scene:
         return listing.one(self.prior.config, name)
 
     def _points(self, name: str) -> np.ndarray:
-        return self.shape(name).surface.points(scores.POINTS, samples.RESOLUTION)
+        return scores.true_points(self.shape(name))
 
 
 def markdown(config: CompareConfig, table: dict[str, Any]) -> str:
@@ -234,17 +237,7 @@ def plot(config: CompareConfig, table: dict[str, Any]) -> bytes:
 def _begun(config: CompareConfig, prior: Prior, workdir: Path) -> list[dict[str, Any]]:
     """The completions that are done already; config.json is written."""
     now = {**experiment_flags.to_json(config), "prior_step": prior.step, "prior_names": list(prior.names)}
-    path = workdir / runs.CONFIG
-    if path.is_file() and _deciding(files.read_json(path)) != _deciding(now):
-        raise runs.OtherRunError(f"{workdir} holds completions of another config or prior; choose another --workdir.")
-    files.write_json(path, now)
-    return files.read_json_lines(workdir / LINES) if (workdir / LINES).is_file() else []
-
-
-def _deciding(stored: dict[str, Any]) -> dict[str, Any]:
-    """What decides every completion by itself: densities, methods, focals and noises only say which there are."""
-    free = ("densities", "methods", "focals", "noises")
-    return {name: value for name, value in stored.items() if name not in free}
+    return runs.lines_done(workdir, now, _FREE, LINES, "completions by another prior or")
 
 
 def _cell(line: dict[str, Any]) -> Cell:

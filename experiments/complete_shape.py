@@ -22,14 +22,14 @@ from absl import flags
 from experiments import flags as experiment_flags
 from experiments import runs
 from experiments.flags import RunError
-from experiments.priors import completion_figures, listing, pictures, samples, scans, scores, store
+from experiments.priors import completion_figures, listing, pictures, scans, scores, store
 from experiments.priors.completing import Completion, MethodConfig, MethodName
 from experiments.priors.pictures import Pictures
 from experiments.priors.samples import Shape
 from experiments.priors.scans import Scan
 from experiments.priors.store import Prior
 from experiments.versions import versions
-from sdfrepar import files, meshing
+from sdfrepar import files
 from sdfrepar.reports import Progress
 
 
@@ -105,17 +105,12 @@ def complete(config: CompleteConfig, prior: Prior, scan: Scan, shape: Shape | No
     with Progress(completion.steps(config.method)) as progress:
         code = completion.code(config.method, scan, config.start, progress.update)
     params = prior.decoder.prepare(prior.params(code))
-    try:
-        mesh = meshing.extract(prior.decoder.distance, params, config.mesh_resolution, components="all", culled=True)
-    except meshing.EmptyMeshError as error:
-        raise RunError(
-            "Nothing is decoded in the end; lower --by.fit.rate, or --start at shapes of a family."
-        ) from error
+    mesh, chamfer = scores.decoded(prior.decoder.distance, params, config.mesh_resolution), None
+    if mesh is None:
+        raise RunError("Nothing is decoded in the end; lower --by.fit.rate, or --start at shapes of a family.")
     files.write_mesh(workdir / "mesh.ply", mesh.vertices, mesh.faces)
-    truth = None if shape is None else shape.surface.points(scores.POINTS, samples.RESOLUTION)
-    chamfer = None
-    if truth is not None:
-        chamfer = scores.chamfer(prior.decoder.distance, params, truth, config.mesh_resolution)
+    if shape is not None:
+        chamfer = scores.chamfer_of(mesh, scores.true_points(shape))
         print(f"Chamfer distance {chamfer:.3g}, squared, of the whole shape.")
     row = completion_figures.case(Pictures(prior), scan, shape, {config.method: code})
     files.write_image(workdir / "completion.png", row)

@@ -119,11 +119,8 @@ def begun(config: FitCameraConfig, workdir: Path) -> list[dict[str, Any]]:
     Raises:
         OtherRunError: the workdir holds searches of another config.
     """
-    path, now = workdir / runs.CONFIG, experiment_flags.to_json(config)
-    if path.is_file() and _deciding(files.read_json(path)) != _deciding(now):
-        raise runs.OtherRunError(f"{workdir} holds searches of another config; choose another --workdir.")
-    files.write_json(path, now)
-    return files.read_json_lines(workdir / LINES)[: config.starts] if (workdir / LINES).is_file() else []
+    now = experiment_flags.to_json(config)
+    return runs.lines_done(workdir, now, _FREE, LINES, "searches")[: config.starts]
 
 
 def truth(config: FitCameraConfig, solid: Solid, camera: Camera) -> Maps:
@@ -205,10 +202,6 @@ def _line(
         "motions": np.asarray(way.motions).tolist(),
         "seconds": seconds,
     }
-
-
-def _deciding(stored: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in stored.items() if name not in _FREE}
 
 
 def _spread(values: np.ndarray) -> dict[str, float]:

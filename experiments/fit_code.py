@@ -20,7 +20,7 @@ from absl import flags
 from experiments import curves, runs
 from experiments import flags as experiment_flags
 from experiments.flags import RunError
-from experiments.priors import listing, pictures, samples, scores, store
+from experiments.priors import listing, pictures, scores, store
 from experiments.priors.pictures import Pictures
 from experiments.priors.samples import Shape
 from experiments.priors.store import Prior
@@ -97,7 +97,7 @@ def fit(config: FitCodeConfig, prior: Prior, shape: Shape) -> Way:
     true = photography.survey(shape.surface, camera)
     if not true.mask.any():
         raise ValueError(f"The camera at {config.position} sees nothing of the shape; choose another --position.")
-    maps, points = fitting.whole_maps(*true), shape.surface.points(scores.POINTS, samples.RESOLUTION)
+    maps, points = fitting.whole_maps(*true), scores.true_points(shape)
     step = fitting.make_completion_step(prior.decoder, config.observe, config.fit)
     state = fitting.first_completion_state(config.fit, jnp.asarray(prior.mean_code(config.start)))
     due = set(np.linspace(0, config.fit.steps, config.recorded + 1).round().astype(int).tolist())

@@ -6,7 +6,7 @@ run.scene.distance(run.params, x)
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -119,6 +119,32 @@ def finished(config: ReconstructConfig, data: Path, workdir: Path) -> dict[str, 
     # As JSON has it, where a tuple is a list.
     now = json.loads(json.dumps(_identity(_stored(config, data))))
     return files.read_json(workdir / METRICS) if now == _identity(files.read_json(workdir / CONFIG)) else None
+
+
+def lines_done(
+    workdir: Path, now: Mapping[str, Any], free: Sequence[str], lines: str, what: str
+) -> list[dict[str, Any]]:
+    """What experiments that write a line for each piece of work have done of theirs already; config.json is written.
+
+    Args:
+        workdir: work directory.
+        now: the config, as JSON has it.
+        free: fields of it that decide no line by itself.
+        lines: the file's name.
+        what: the lines are, in words, for the error.
+
+    Raises:
+        OtherRunError: the work directory holds lines of another config.
+    """
+
+    def deciding(stored: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in stored.items() if name not in free}
+
+    path = workdir / CONFIG
+    if path.is_file() and deciding(files.read_json(path)) != deciding(now):
+        raise OtherRunError(f"{workdir} holds {what} of another config; choose another --workdir.")
+    files.write_json(path, now)
+    return files.read_json_lines(workdir / lines) if (workdir / lines).is_file() else []
 
 
 def save(config: ReconstructConfig, data: Path, workdir: Path, snapshot: Snapshot) -> None:

@@ -1,5 +1,6 @@
 """Pictures of a prior: true shapes above decoded ones, the way from one code to another, and the loss."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -37,6 +38,12 @@ def camera(
         field_of_view=field_of_view,
         resolution=(resolution, resolution),
     )
+
+
+def towards(azimuth: float, elevation: float) -> np.ndarray:
+    """The unit direction (3,) at these angles, radians: from z towards x, about y, and above the horizon."""
+    level = math.cos(elevation)
+    return np.array([level * math.sin(azimuth), math.sin(elevation), level * math.cos(azimuth)])
 
 
 class Pictures:

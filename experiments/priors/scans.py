@@ -1,9 +1,8 @@
 """What one depth camera tells of a shape: some depths, and where there is nothing; rendered, or from files."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -90,16 +89,16 @@ def from_depth(depth: Path, camera: Path, mask: Path | None, unit: float, resolu
     values = files.read_image(depth)
     _require_size(depth, values, taken)
     z = scale * unit * 65535.0 * values[..., 0]
-    measured = z > 0
+    measured = covered = z > 0
+    outlined = measured
     if mask is not None:
         picture = files.read_image(mask)
         _require_size(mask, picture, taken)
-        measured &= picture[..., :3].mean(axis=-1) > 0.5
+        covered, outlined = picture[..., :3].mean(axis=-1) > 0.5, np.ones_like(measured)
+        measured = measured & covered
     if not measured.any():
         raise ValueError(f"{depth} has no depth, or none within the mask; expected 16 bits, 0 where nothing is known.")
-    outlined = np.ones_like(measured) if mask is not None else measured
-    covered = measured if mask is None else picture[..., :3].mean(axis=-1) > 0.5
-    return _strided(Scan(taken, _maps(z, covered, measured, outlined)), resolution)
+    return Scan(*fitting.strided(taken, _maps(z, covered, measured, outlined), _stride(taken, resolution)))
 
 
 def from_points(points: Path, camera: Path, resolution: int) -> Scan:
@@ -158,13 +157,6 @@ def _maps(depth: np.ndarray, mask: np.ndarray, measured: np.ndarray, outlined: n
     """Maps without normals."""
     normal = jnp.zeros((*depth.shape, 3))
     return Maps(jnp.asarray(depth, jnp.float32), normal, *map(jnp.asarray, (mask, measured, outlined)))
-
-
-def _strided(scan: Scan, resolution: int) -> Scan:
-    """The scan of every n-th pixel, so that no side has more than `resolution`."""
-    stride = _stride(scan.camera, resolution)
-    maps: Any = jax.tree.map(lambda whole: whole[::stride, ::stride], scan.maps)
-    return Scan(cameras.strided(scan.camera, stride), maps)
 
 
 def _stride(camera: Camera, resolution: int) -> int:

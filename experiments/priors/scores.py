@@ -11,6 +11,7 @@ from experiments.priors.samples import Shape
 from experiments.priors.store import Prior
 from sdfrepar import evaluation, meshing, reports
 from sdfrepar.fields import Distance
+from sdfrepar.meshing import Mesh
 from sdfrepar.reports import Progress
 
 POINTS = 30_000
@@ -22,7 +23,7 @@ def score(prior: Prior, shapes: Mapping[str, Callable[[], Shape]]) -> dict[str, 
     found: dict[str, float | None] = {}
     with Progress(len(shapes), unit="shape") as progress:
         for name, shape in shapes.items():
-            truth = shape().surface.points(POINTS, samples.RESOLUTION)
+            truth = true_points(shape())
             params = prior.decoder.prepare(prior.params(name))
             scored = chamfer(prior.decoder.distance, params, truth, prior.config.mesh_resolution)
             found[name] = scored
@@ -40,12 +41,26 @@ def score(prior: Prior, shapes: Mapping[str, Callable[[], Shape]]) -> dict[str, 
 
 def chamfer(distance: Distance, params: Any, truth: np.ndarray, resolution: int) -> float | None:
     """Mean squared distances, both ways, of a decoded surface and points of the true one; None if there is none."""
+    mesh = decoded(distance, params, resolution)
+    return None if mesh is None else chamfer_of(mesh, truth)
+
+
+def true_points(shape: Shape) -> np.ndarray:
+    """Points (POINTS, 3) of a true surface, for the Chamfer distance."""
+    return shape.surface.points(POINTS, samples.RESOLUTION)
+
+
+def decoded(distance: Distance, params: Any, resolution: int) -> Mesh | None:
+    """All of a decoded surface; None if there is none."""
     try:
-        mesh = meshing.extract(distance, params, resolution, components="all", culled=True)
+        return meshing.extract(distance, params, resolution, components="all", culled=True)
     except meshing.EmptyMeshError:
         return None
-    points = evaluation.sample_surface(mesh.vertices, mesh.faces, len(truth), seed=1)
-    return evaluation.squared_chamfer(points, truth)
+
+
+def chamfer_of(mesh: Mesh, truth: np.ndarray) -> float:
+    """Mean squared distances, both ways, of a mesh and points of the true surface."""
+    return evaluation.squared_chamfer(evaluation.sample_surface(mesh.vertices, mesh.faces, len(truth), seed=1), truth)
 
 
 def summary(values: list[float | None]) -> dict[str, Any]:

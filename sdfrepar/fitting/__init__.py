@@ -30,6 +30,7 @@ from sdfrepar.fitting.completion import (
     first_completion_state,
     image_loss,
     make_completion_step,
+    strided,
     thinned,
     whole_maps,
 )
@@ -92,6 +93,7 @@ __all__ = [
     "seen_from",
     "shared_gradient",
     "start",
+    "strided",
     "thinned",
     "whole_maps",
 ]

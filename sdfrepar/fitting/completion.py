@@ -69,6 +69,11 @@ def whole_maps(depth: Any, normal: Any, mask: Any) -> Maps:
     return Maps(depth, normal, mask, mask, jnp.ones_like(mask))
 
 
+def strided(camera: Camera, maps: Maps, stride: int) -> tuple[Camera, Maps]:
+    """Every `stride`-th pixel of a row and of a column, of the camera and of what it sees."""
+    return cameras.strided(camera, stride), Maps(*(whole[::stride, ::stride] for whole in maps))
+
+
 def thinned(maps: Maps, stride: int) -> Maps:
     """The maps that know every `stride`-th pixel of a row and of a column alone; but all that are measured, where this
     would leave too few of them.
@@ -97,13 +102,12 @@ def make_completion_step(
     channels: tuple[Channel, ...] = ("silhouette", "normal") if config.normal_weight else ("silhouette",)
 
     def loss_of(params: Any, network: Any, camera: Camera, true: Maps) -> Any:
-        params = {"network": network, **params}
+        prepared, code = subject.prepare({"network": network, **params}), params["code"]
         wanted = true.measured | true.outlined
-        found = observing.observe(subject, observe, params, camera, channels=channels, wanted=wanted)
+        found = observing.observe(subject, observe, prepared, camera, channels=channels, wanted=wanted)
         image, terms = image_loss(config, found, true)
-        code = params["code"]
         if config.surface_weight:
-            terms["surface"] = _field_at_surface(subject, params, camera, true)
+            terms["surface"] = _field_at_surface(subject, prepared, camera, true)
             image += config.surface_weight * terms["surface"]
         return image + config.code_weight * jnp.mean(code**2), {
             "image": image,
@@ -121,11 +125,10 @@ def make_completion_step(
 
 def _field_at_surface(subject: Subject, params: Any, camera: Camera, true: Maps) -> jax.Array:
     """The mean |f| () at the points whose depths are measured; farther off than `_CLAMP` they do not pull."""
-    prepared = subject.prepare(params)
 
     def off(u: jax.Array, depth: jax.Array) -> jax.Array:
         x = cameras.at_depth(camera, u, depth)
-        return jnp.minimum(jnp.abs(subject.distance(prepared, x)), _CLAMP)
+        return jnp.minimum(jnp.abs(subject.distance(params, x)), _CLAMP)
 
     u = corners(*camera.resolution) + 0.5
     measured = true.measured.reshape(-1)
@@ -142,10 +145,15 @@ def image_loss(config: CompletionConfig, found: Observation, true: Maps) -> tupl
     terms = {
         "depth": losses.depth(depth, true.depth, both),
         "normal": losses.normals(normal, true.normal, both),
-        "silhouette": losses.silhouette(jnp.where(true.outlined, found.silhouette, 0.0), true.mask),
+        "silhouette": outline_loss(found, true),
     }
     weights = config.depth_weight, config.normal_weight, config.silhouette_weight
     return sum((w * term for w, term in zip(weights, terms.values(), strict=True)), jnp.zeros(())), terms
+
+
+def outline_loss(found: Observation, true: Maps) -> jax.Array:
+    """`losses.silhouette` () over the pixels of which it is known whether there is a surface."""
+    return losses.silhouette(jnp.where(true.outlined, found.silhouette, 0.0), true.mask)
 
 
 def _optimiser(config: CompletionConfig) -> optax.GradientTransformation:

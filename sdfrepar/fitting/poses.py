@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from sdfrepar import cameras, losses, observing
-from sdfrepar.fitting.completion import Maps
+from sdfrepar.fitting.completion import Maps, outline_loss, strided
 from sdfrepar.fitting.step import warm_then_cosine
 from sdfrepar.observing import Channel, ObserveConfig, Subject
 from sdfrepar.records import Camera
@@ -65,13 +65,12 @@ def make_pose_search(
     def loss_of(motion: jax.Array, params: Any, first: Camera, true: Maps) -> jax.Array:
         found = observing.observe(subject, observe, params, cameras.moved(first, motion), channels=channels)
         both = found.valid & true.measured
-        outlined = jnp.where(true.outlined, found.silhouette, 0.0)
         loss = config.depth_weight * losses.depth(found.depth, true.depth, both, near=config.near)
-        loss += config.silhouette_weight * losses.silhouette(outlined, true.mask)
+        loss += config.silhouette_weight * outline_loss(found, true)
         return loss + config.normal_weight * losses.normals(found.normal, true.normal, both)
 
     def stage(state: Any, stride: int, steps: int, params: Any, first: Camera, true: Maps) -> tuple[Any, Any]:
-        camera, maps = cameras.strided(first, stride), Maps(*(whole[::stride, ::stride] for whole in true))
+        camera, maps = strided(first, true, stride)
 
         def step(state: Any, _: None) -> tuple[Any, Any]:
             motion, memory = state

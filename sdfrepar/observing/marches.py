@@ -58,15 +58,17 @@ def march_picture(
     """
     params, camera = jax.lax.stop_gradient((params, camera))
     wanted = jnp.ones(camera.resolution, bool) if wanted is None else wanted
+    # Of what all the marches of this picture ask roughly.
+    margin = measured_margin(distance, config.rough_precision, params, config.march.step_cap)
     start: _Start | None = None
     queries = jnp.zeros((), jnp.int32)
     for scale in config.scales if config.split != "none" else ():
-        start, some = _coarse(distance, config, params, camera, wanted, scale, start)
+        start, some = _coarse(distance, config, params, camera, wanted, margin, scale, start)
         queries += some
     lines = _lines(camera, wanted, 1)
     threshold = _thresholds(config, camera, lines)
     marches = _begun(config, lines, start, camera, 1)
-    marches, some = _march_rays(distance, config, params, lines, threshold, marches)
+    marches, some = _march_rays(distance, config, params, lines, threshold, margin, marches)
     return Marched(marches, threshold, queries + some)
 
 
@@ -85,6 +87,7 @@ def _coarse(
     params: Any,
     camera: Camera,
     wanted: jax.Array,
+    margin: jax.Array,
     scale: int,
     start: _Start | None,
 ) -> tuple[_Start, jax.Array]:
@@ -94,7 +97,7 @@ def _coarse(
         some_steps = replace(config, march=replace(config.march, max_steps=config.coarse_steps))
         marches = _begun(config, lines, start, camera, scale)
         threshold = _thresholds(config, camera, lines)
-        marches, queries = _march_rays(distance, some_steps, params, lines, threshold, marches)
+        marches, queries = _march_rays(distance, some_steps, params, lines, threshold, margin, marches)
         near = jnp.where(marches.status == Status.HIT, marches.settled, marches.distance)
         alive = jnp.ones(near.shape, bool)
     else:
@@ -103,7 +106,7 @@ def _coarse(
         radius = jnp.sqrt(0.5) * scale * width
         lines = _lines(camera, wanted, scale, 1.0 + radius)
         marches = _begun(config, lines, start, camera, scale)
-        marches, queries = _march_cones(distance, config, params, lines, radius, marches)
+        marches, queries = _march_cones(distance, config, params, lines, radius, margin, marches)
         touches = marches.status == Status.HIT
         near = jnp.where(touches, marches.entered, marches.distance - marches.step)
         alive = marches.status != Status.MISS
@@ -113,7 +116,13 @@ def _coarse(
 
 
 def _march_rays(
-    distance: Distance, config: ObserveConfig, params: Any, lines: Line, threshold: jax.Array, marches: March
+    distance: Distance,
+    config: ObserveConfig,
+    params: Any,
+    lines: Line,
+    threshold: jax.Array,
+    margin: jax.Array,
+    marches: March,
 ) -> tuple[March, jax.Array]:
     """March N rays; the marches, and how often the field was asked.
 
@@ -123,19 +132,25 @@ def _march_rays(
     if config.rough_precision == "float32":
         return _march(config, lines, threshold, marches, [_Asked(partial(distance, params))])
     rough = partial(rounded(distance, config.rough_precision), params)
-    doubt = threshold + measured_margin(distance, config.rough_precision, params, config.march.step_cap)
-    return _march(config, lines, threshold, marches, [_Asked(rough, doubt), _Asked(partial(distance, params))])
+    return _march(
+        config, lines, threshold, marches, [_Asked(rough, threshold + margin), _Asked(partial(distance, params))]
+    )
 
 
 def _march_cones(
-    distance: Distance, config: ObserveConfig, params: Any, lines: Line, radius: jax.Array, marches: March
+    distance: Distance,
+    config: ObserveConfig,
+    params: Any,
+    lines: Line,
+    radius: jax.Array,
+    margin: jax.Array,
+    marches: March,
 ) -> tuple[March, jax.Array]:
     """March N cones, of the same radius () all along; the marches, and how often the field was asked.
 
     A cone decides nothing but where rays start, so that all its samples may be rough, less what they may be off by.
     """
     rough = rounded(distance, config.rough_precision)
-    margin = measured_margin(distance, config.rough_precision, params, config.march.step_cap)
 
     def clear(x: jax.Array) -> jax.Array:
         return (rough(params, x) - margin) / _STEEPEST - radius
