@@ -6,8 +6,9 @@
     python -m experiments.compare_completion --prior=runs/prior --workdir=runs/noise --densities=dense \
         --noises=0,0.01,0.02,0.03,0.05
 
-Every cell completes the same members of procedural families, which the prior has not learnt, each seen from its own
-side. The same command goes on where it was stopped. Leaves in the work directory:
+Every cell completes the same shapes, members of procedural families or mesh files that no prior has learnt, each seen
+from its own side. Of several priors, --prior=runs/airplane,runs/vase, that one completes a shape which has learnt its
+family. The same command goes on where it was stopped. Leaves in the work directory:
 
     cells.jsonl      every completion: its code and Chamfer distance
     table.json       medians by family, density, focal length, noise and method; table.md the same in Markdown
@@ -20,7 +21,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -53,7 +54,7 @@ class CompareConfig:
     shapes: tuple[str, ...] = tuple(
         f"{family} {number}" for family in ("plane", "mug", "table") for number in range(40, 45)
     )
-    """Members of families; what the prior has learnt says little."""
+    """Members of families, or mesh files; what the prior has learnt says little."""
     densities: tuple[str, ...] = (scans.DENSE, "50%", "10%", "100", "50", "20")
     """Which pixels' depths are measured: dense, a share like 10%, or a number like 50."""
     methods: tuple[MethodName, ...] = get_args(MethodName)
@@ -104,7 +105,8 @@ def main(argv: Sequence[str]) -> None:
     """Fill the table and write it."""
     del argv
     given = flags.FLAGS
-    compare(experiment_flags.read(CompareConfig()), store.load(Path(given.prior)), Path(given.workdir))
+    priors = [store.load(Path(name)) for name in given.prior]
+    compare(experiment_flags.read(CompareConfig()), priors, Path(given.workdir))
 
 
 def cells(config: CompareConfig) -> Iterator[Cell]:
@@ -113,24 +115,23 @@ def cells(config: CompareConfig) -> Iterator[Cell]:
     yield from itertools.starmap(Cell, settings)
 
 
-def compare(config: CompareConfig, prior: Prior, workdir: Path) -> dict[str, Any]:
+def compare(config: CompareConfig, priors: Sequence[Prior], workdir: Path) -> dict[str, Any]:
     """Every cell that is not done yet, then the table; returns what it writes to table.json.
 
     Raises:
         OtherRunError: the workdir holds completions of another config or prior.
-        ValueError: a shape or a density that cannot be.
+        ValueError: a shape or a density that cannot be, or a shape of whose family no prior knows.
         RunError: a loss is not finite.
     """
-    lines = _begun(config, prior, workdir)
+    lines = _begun(config, priors, workdir)
     done, wanted = {_cell(line): line for line in lines}, list(cells(config))
-    completion = Completion(config.by, prior)
-    scene = Scene(config, prior)
+    scene = Scene(config, priors)
     with Progress(len(wanted), start=sum(cell in done for cell in wanted), unit="cell") as progress:
         for number, cell in enumerate(wanted):
             if cell in done:
                 continue
             begun = time.perf_counter()
-            code = completion.code(cell.method, scene.scan(cell), scene.start(cell.shape))
+            code = scene.completion(cell.shape).code(cell.method, scene.scan(cell), scene.start(cell.shape))
             seconds = time.perf_counter() - begun
             about = {"chamfer": scene.chamfer(cell.shape, code), "seconds": seconds, "code": code.tolist()}
             line = done[cell] = {**cell._asdict(), **about}
@@ -149,11 +150,11 @@ def compare(config: CompareConfig, prior: Prior, workdir: Path) -> dict[str, Any
 class Scene:
     """The shapes of the cells, and how they are seen; what takes long is made once."""
 
-    def __init__(self, config: CompareConfig, prior: Prior):
-        """Of a prior."""
-        self.config, self.prior, self.drawn = config, prior, Pictures(prior)
-        self.shape = cache(self._shape)
-        self.points = cache(self._points)
+    def __init__(self, config: CompareConfig, priors: Sequence[Prior]):
+        """Of priors, each shape's the one that has learnt its family."""
+        self.config, self._priors = config, priors
+        self.shape, self.points = cache(self._shape), cache(self._points)
+        self._completions, self._pictures = cache(partial(Completion, config.by)), cache(Pictures)
 
     def scan(self, cell: Cell) -> Scan:
         """What the camera of a cell tells of its shape."""
@@ -165,17 +166,38 @@ class Scene:
         camera = pictures.camera(config.resolution, cell.focal * config.distance * towards, float(wide))
         return scans.of_shape(self.shape(cell.shape), camera, cell.density, cell.noise, number)
 
+    def prior(self, shape: str) -> Prior:
+        """The prior of a shape.
+
+        Raises:
+            ValueError: none has learnt its family.
+        """
+        start = self.start(shape)
+        for prior in self._priors:
+            if any(name.startswith(start) for name in prior.names):
+                return prior
+        raise ValueError(f"No prior has learnt shapes of {start!r}, which {shape} is of; name one in --prior.")
+
+    def completion(self, shape: str) -> Completion:
+        """How a shape is completed."""
+        return self._completions(self.prior(shape))
+
+    def drawn(self, shape: str) -> Pictures:
+        """Pictures of what its prior decodes."""
+        return self._pictures(self.prior(shape))
+
     def start(self, shape: str) -> str:
         """Beginnings of the names of the shapes at whose mean code a shape's fits start."""
         return listing.family_of(shape) if self.config.start == "family" else self.config.start
 
     def chamfer(self, shape: str, code: np.ndarray) -> float | None:
         """How near a code comes to a shape."""
-        params = self.prior.decoder.prepare(self.prior.params(code))
-        return scores.chamfer(self.prior.decoder.distance, params, self.points(shape), self.config.mesh_resolution)
+        prior = self.prior(shape)
+        params = prior.decoder.prepare(prior.params(code))
+        return scores.chamfer(prior.decoder.distance, params, self.points(shape), self.config.mesh_resolution)
 
     def _shape(self, name: str) -> Shape:
-        return listing.one(self.prior.config, name)
+        return listing.one(self.prior(name).config, name)
 
     def _points(self, name: str) -> np.ndarray:
         return scores.true_points(self.shape(name))
@@ -207,7 +229,7 @@ def cases(config: CompareConfig, scene: Scene, wanted: list[Cell], done: dict[Ce
             found = done[cell._replace(method=method)]
             score = "nothing" if found["chamfer"] is None else f"{1e3 * found['chamfer']:.2f}"
             codes[f"{method}: {score}"] = np.array(found["code"])
-        rows.append(completion_figures.case(scene.drawn, scene.scan(cell), scene.shape(cell.shape), codes))
+        rows.append(completion_figures.case(scene.drawn(cell.shape), scene.scan(cell), scene.shape(cell.shape), codes))
     return np.concatenate(rows)
 
 
@@ -234,9 +256,10 @@ def plot(config: CompareConfig, table: dict[str, Any]) -> bytes:
     return curves.drawn(draw, (7.0, 4.0))
 
 
-def _begun(config: CompareConfig, prior: Prior, workdir: Path) -> list[dict[str, Any]]:
+def _begun(config: CompareConfig, priors: Sequence[Prior], workdir: Path) -> list[dict[str, Any]]:
     """The completions that are done already; config.json is written."""
-    now = {**experiment_flags.to_json(config), "prior_step": prior.step, "prior_names": list(prior.names)}
+    learnt = {"prior_step": [prior.step for prior in priors], "prior_names": [list(prior.names) for prior in priors]}
+    now = {**experiment_flags.to_json(config), **learnt}
     return runs.lines_done(workdir, now, _FREE, LINES, "completions by another prior or")
 
 
@@ -267,8 +290,8 @@ def _by_row(table: dict[str, Any]) -> dict[tuple[str, str, float, float], dict[s
 
 
 if __name__ == "__main__":
-    flags.DEFINE_string("prior", None, "workdir of experiments.train_prior", required=True)
+    flags.DEFINE_list("prior", None, "workdirs of experiments.train_prior", required=True)
     flags.DEFINE_string("workdir", None, "folder to write into", required=True)
     experiment_flags.define(CompareConfig())
-    experiment_flags.define_aliases({"gradient": "by.observe.gradient", "steps": "by.fit.steps"})
+    experiment_flags.define_aliases({"steps": "by.fit.steps"})
     experiment_flags.run(main)

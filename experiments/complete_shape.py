@@ -132,5 +132,5 @@ if __name__ == "__main__":
     flags.DEFINE_string("camera", None, "JSON file of the camera of --depth or --points")
     flags.DEFINE_string("mask", None, "picture of --depth's size, bright where the object is")
     experiment_flags.define(CompleteConfig())
-    experiment_flags.define_aliases({"gradient": "by.observe.gradient", "steps": "by.fit.steps"})
+    experiment_flags.define_aliases({"steps": "by.fit.steps"})
     experiment_flags.run(main)

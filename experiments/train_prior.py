@@ -3,7 +3,8 @@
     python -m experiments.train_prior --workdir=runs/prior
     python -m experiments.train_prior --workdir=runs/mine --meshes=FOLDER,FOLDER --families=
 
-Shapes are closed meshes in folders, and members of procedural families. The same command goes on where it was stopped.
+Shapes are closed meshes in folders, and members of procedural families. With --network.channels=3 their colours are
+learnt too. The same command goes on where it was stopped.
 
 Leaves in the work directory: config.json, samples.npz, metrics.jsonl and checkpoints/ (as it runs); metrics.json and
 scores.md, the Chamfer distance of every shape; images/, true and decoded shapes, and what lies between two codes;
@@ -57,11 +58,11 @@ def train(config: PriorConfig, folders: Sequence[Path], workdir: Path) -> FitSta
     state = _start(config, names, workdir)
     sampled = listing.sampled(config, folders, workdir)
     step = fitting.make_codes_step(config.network, config.fit)
-    points, distances = jnp.asarray(sampled.points), jnp.asarray(sampled.distances)
+    points, distances, colours = map(jnp.asarray, sampled)
     key, kept_at, done = jax.random.key(config.seed), time.monotonic(), int(state.step)
     with Progress(config.fit.steps, start=done) as progress:
         for number in range(done + 1, config.fit.steps + 1):
-            state, metrics = step(state, points, distances, key)
+            state, metrics = step(state, points, distances, colours, key)
             if number % config.log_every == 0 or number == config.fit.steps:
                 metrics = {name: float(value) for name, value in metrics.items()}
                 if not np.isfinite(metrics["distance"]):

@@ -130,6 +130,12 @@ def strided(camera: Camera, stride: int) -> Camera:
     )
 
 
+def halved(camera: Camera, times: int, resolution: tuple[int, int]) -> Camera:
+    """The camera of a picture that was halved so many times by means of 2 x 2 pixels, and is of this resolution now."""
+    scale = 0.5**times
+    return replace(camera, focal=scale * camera.focal, principal=scale * camera.principal, resolution=resolution)
+
+
 def rotation_by(vector: jax.Array) -> jax.Array:
     """The rotation (3, 3) about a vector (3,) by its length, radians: Rodrigues' formula.
 

@@ -1,9 +1,11 @@
 """Shapes completed from one view: what a scan tells, codes found from it, and what the experiments leave."""
 
 from dataclasses import replace
+from functools import partial
 
 import balls
 import imageio.v3 as imageio
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -14,17 +16,18 @@ from experiments.compare_completion import CompareConfig
 from experiments.complete_shape import CompleteConfig
 from experiments.priors import completing, listing, pictures, samples, scans, scores
 from experiments.priors.completing import Completion, MethodConfig
-from sdfrepar import files, fitting
-from sdfrepar.fitting import CompletionConfig, LiftedConfig
+from sdfrepar import files, fitting, networks
+from sdfrepar.fitting import ClaimsConfig, LiftedConfig, claims
+from sdfrepar.networks import Spread
 from sdfrepar.observing import ObserveConfig
 
 # A clamp of 0.1 leaves no gradient to one that starts farther from it.
 RADIUS = 0.48
 CAMERA = pictures.camera(24)
 METHOD = MethodConfig(
-    strides=(2, 1),
-    observe=ObserveConfig(block=64, pixels=0.05, scales=(8,), gradient="implicit"),
-    fit=CompletionConfig(steps=40, rate=0.4, normal_weight=0.0, code_weight=0.0),
+    starts=2,
+    observe=ObserveConfig(block=64, pixels=0.05, scales=(8,)),
+    fit=ClaimsConfig(steps=12, code_weight=1e-3),
     lifted=LiftedConfig(steps=60, rate=2e-2, code_weight=0.0),
 )
 
@@ -75,18 +78,6 @@ def test_measured_points_lie_on_the_shape_and_noise_moves_them_along_the_depth()
 def test_without_a_mask_only_measured_pixels_are_known():
     maps = scans.without_mask(scans.of_shape(balls.shape(RADIUS), CAMERA, "20", 0.0, 0)).maps
     assert int(maps.outlined.sum()) == 20 == int(maps.measured.sum())
-
-
-def test_thinning_keeps_a_grid_and_measured_pixels_where_they_are_few():
-    dense, few = (
-        scans.of_shape(balls.shape(RADIUS), pictures.camera(64), density, 0.0, 0).maps for density in ("dense", "50")
-    )
-    thinned = fitting.thinned(dense, 2)
-    assert int(thinned.outlined.sum()) == 32 * 32 and not np.any(thinned.outlined[1::2])
-    assert int(thinned.measured.sum()) == int(dense.measured[::2, ::2].sum())
-    thinned = fitting.thinned(few, 4)
-    np.testing.assert_array_equal(thinned.measured, few.measured)
-    assert np.all(thinned.outlined[::4, ::4]) and 256 < int(thinned.outlined.sum()) <= 256 + 50
 
 
 @pytest.fixture(scope="module")
@@ -166,8 +157,7 @@ def test_every_method_finds_a_radius_from_twenty_depths(completion, method):
 
 def test_the_mask_alone_finds_a_radius_too(completion):
     scan = scans.of_shape(balls.shape(RADIUS), CAMERA, "dense", 0.0, 0)
-    blind = scan._replace(maps=scan.maps._replace(measured=jnp.zeros_like(scan.maps.measured)))
-    code = completion.code("ours + mask", blind, "mug")
+    code = completion.code("ours + mask", scans.without_depths(scan), "mug")
     assert 0.4 + code[0] == pytest.approx(RADIUS, abs=0.03)
 
 
@@ -202,7 +192,7 @@ def test_a_table_of_completions_goes_on_and_shows_its_cases(tmp_path, monkeypatc
         mesh_resolution=24,
         by=METHOD,
     )
-    table = compare_completion.compare(config, balls.prior(), tmp_path)
+    table = compare_completion.compare(config, [balls.prior()], tmp_path)
     assert [cell["method"] for cell in table["cells"]] == ["DeepSDF", "ours + mask"] * 2
     assert all(cell["shapes"] == 2 and cell["median"] < 3e-3 for cell in table["cells"])
     text = (tmp_path / "table.md").read_text()
@@ -210,25 +200,93 @@ def test_a_table_of_completions_goes_on_and_shows_its_cases(tmp_path, monkeypatc
     assert files.read_image(tmp_path / "cases.png").shape[0] > 700 and (tmp_path / "curves.png").is_file()
     # Nothing is left to do, and what there is must be of the same config.
     monkeypatch.setattr(Completion, "code", None)
-    again = compare_completion.compare(config, balls.prior(), tmp_path)
+    again = compare_completion.compare(config, [balls.prior()], tmp_path)
     assert again["cells"] == table["cells"]
     with pytest.raises(runs.OtherRunError, match="another config"):
-        compare_completion.compare(replace(config, resolution=32), balls.prior(), tmp_path)
+        compare_completion.compare(replace(config, resolution=32), [balls.prior()], tmp_path)
     with pytest.raises(ValueError, match="in the shapes' unit sphere"):
         replace(config, focals=(0.3,))
 
 
-def test_the_field_at_measured_points_pulls_a_code_that_no_ray_hits():
-    """Rendered depths say nothing where the rays miss, and there is no outline."""
-    scan = scans.without_mask(scans.of_shape(balls.shape(RADIUS), CAMERA, "dense", 0.0, 0))
-    rim = np.asarray(scan.maps.measured) & ~np.asarray(
-        scans.of_shape(balls.shape(0.41), CAMERA, "dense", 0.0, 0).maps.mask
+# Claims
+
+
+ALL_COUNT = ClaimsConfig(enough=10_000)
+
+
+class Ball:
+    """Balls about the origin, by their radius."""
+
+    subject = networks.in_deviations(balls.BALL)
+    network = jnp.float32(0.4), Spread(jnp.zeros(1), jnp.ones((1, 1)))
+    observe = METHOD.observe
+
+    @classmethod
+    def claims(cls, radius, maps, config=ALL_COUNT):
+        params = cls.subject.prepare({"network": cls.network, "code": jnp.array([radius - 0.4])})
+        along = claims.along_rays(cls.subject.distance, cls.observe, params, CAMERA, maps, config)
+        return along, np.asarray(claims.missed_by(along, jax.vmap(partial(cls.subject.distance, params))(along.point)))
+
+
+def test_rays_claim_what_the_silhouette_shows():
+    maps = scans.without_depths(scans.of_shape(balls.shape(RADIUS), CAMERA, "dense", 0.0, 0)).maps
+    along, missed = Ball.claims(0.4, maps)
+    # Rays of the outline that pass the small ball by miss it by how far they pass.
+    passing = np.asarray(along.weight) > 0
+    inside = np.asarray(maps.mask).reshape(-1)
+    assert passing.any() and np.all(inside[passing]) and np.all(missed[passing] > 0) and missed.max() < RADIUS - 0.4
+    along, missed = Ball.claims(0.6, maps)
+    # Those of the background are in the large one as deep as they go.
+    deep = np.asarray(along.weight) > 0
+    assert deep.any() and not np.any(inside[deep]) and missed.min() == pytest.approx(RADIUS - 0.6, abs=0.02)
+    _, missed = Ball.claims(RADIUS, maps)
+    assert np.abs(missed).max() < 2e-3
+
+
+def test_rays_are_free_up_to_the_depths_that_are_measured():
+    scan = scans.without_mask(scans.of_shape(balls.shape(0.3), CAMERA, "dense", 0.0, 0))
+    along, missed = Ball.claims(0.45, scan.maps)
+    before = np.asarray(along.weight) > 0
+    np.testing.assert_array_equal(before, np.asarray(scan.maps.measured).reshape(-1))
+    # They leave the free stretch at most as deep in the large ball as the small one lies.
+    assert missed[before].min() == pytest.approx(-0.15, abs=0.03) and missed[before].max() < 0
+
+
+def test_a_search_has_the_slope_of_its_loss():
+    """Where the points of the claims are held, as the envelope theorem has it; central differences."""
+    scan = scans.of_shape(balls.shape(RADIUS), CAMERA, "dense", 0.0, 0)
+    config = ClaimsConfig(deviation=0.05, bend=2.0)
+    first = fitting.make_claims_search(Ball.subject, Ball.observe, config).first
+
+    def about(code):
+        return first(jnp.array([code]), Ball.network, scan.camera, scan.maps).about
+
+    step = 2e-3
+    expected = (about(0.05 + step).loss - about(0.05 - step).loss) / (2 * step)
+    np.testing.assert_allclose(about(0.05).slope[0], expected, rtol=0.02)
+
+
+def test_a_search_finds_the_least_of_a_curved_valley_and_never_rises():
+    """Rosenbrock's valley: two residuals."""
+
+    def about(unknown):
+        def residuals(unknown):
+            return jnp.stack([10.0 * (unknown[1] - unknown[0] ** 2), 1.0 - unknown[0]])
+
+        rows = jax.jacfwd(residuals)(unknown)
+        return fitting.sum_of_squares(residuals(unknown), rows, jnp.ones(2), 1e3)
+
+    search = fitting.make_search(about)
+    state, way = search.first(jnp.array([-1.2, 1.0])), []
+    for _ in range(40):
+        way.append(float(state.loss))
+        state = search.step(state)
+    np.testing.assert_allclose(state.unknown, [1.0, 1.0], atol=1e-3)
+    assert np.all(np.diff(way) <= 0)
+
+
+def test_what_is_far_off_pulls_no_more_than_the_bend():
+    near, far = (
+        fitting.sum_of_squares(jnp.array([r]), jnp.ones((1, 1)), jnp.ones(1), 2.0).slope[0] for r in (0.1, 1e4)
     )
-    nothing = jnp.zeros_like(scan.maps.outlined)
-    maps = scan.maps._replace(measured=jnp.asarray(rim), outlined=nothing)
-    codes = []
-    for weight in (0.0, 10.0):
-        fit = replace(METHOD.fit, surface_weight=weight)
-        found = Completion(replace(METHOD, strides=(1,), fit=fit), balls.prior())
-        codes.append(found.code("ours + mask", scan._replace(maps=maps), "mug")[0])
-    assert codes[0] == pytest.approx(0.0, abs=1e-6) and 0.4 + codes[1] == pytest.approx(RADIUS, abs=5e-3)
+    assert float(near) == pytest.approx(0.1, rel=1e-2) and float(far) == pytest.approx(2.0, rel=1e-3)

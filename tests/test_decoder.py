@@ -71,22 +71,26 @@ def test_members_of_a_family_are_closed_and_in_the_unit_sphere(name):
     shape = samples.of_family(family, np.random.default_rng(1))
     mesh = meshing.extract(shape.surface.distance, shape.surface.params, 64, components="all")
     assert mesh.watertight and np.linalg.norm(mesh.vertices, axis=1).max() < 1.0
-    drawn = samples.sample_all([lambda: shape], 400, seed=0)
-    assert drawn.points.shape == (1, 400, 3) and 0.2 < np.mean(drawn.distances < 0) < 0.7
+    drawn = samples.sample_all([lambda: shape], 400, seed=0, coloured=True)
+    assert drawn.points.shape == drawn.colours.shape == (1, 400, 3) and drawn.colours.std() > 0.1
+    assert 0.2 < np.mean(drawn.distances < 0) < 0.7
 
 
-def test_two_balls_are_learnt_with_a_code_each():
-    config = DecoderConfig(latent=2, width=32, depth=3, skip=0, bounded=False)
-    fit = CodesConfig(steps=300, shapes=2, points=128, rate=5e-3, code_rate=1e-2)
+def test_two_balls_are_learnt_with_a_code_and_a_colour_each():
+    config = DecoderConfig(latent=2, width=32, depth=3, skip=0, bounded=False, channels=3)
+    fit = CodesConfig(steps=300, shapes=2, points=128, rate=5e-3, code_rate=1e-2, colour_weight=0.1)
     x = jax.random.uniform(jax.random.key(0), (2, 2000, 3), minval=-1.0, maxval=1.0)
     distances = jnp.linalg.norm(x, axis=-1) - jnp.array([[0.3], [0.6]])
+    colours = jnp.broadcast_to(jnp.array([[[0.2, 0.5, 0.5]], [[0.8, 0.5, 0.5]]]), x.shape)
     params = fitting.initial_codes(config, 2, key=jax.random.key(1))
     state = fitting.on_all_devices(fitting.first_codes_state(fit, params))
     step = fitting.make_codes_step(config, fit)
     for _ in range(fit.steps):
-        state, metrics = step(state, x, distances, jax.random.key(2))
-    assert float(metrics["distance"]) < 0.01
+        state, metrics = step(state, x, distances, colours, jax.random.key(2))
+    assert float(metrics["distance"]) < 0.01 and float(metrics["colour"]) < 0.05
     decoder = networks.decoder(config)
+    seen = [decoder.properties(fitting.of_shape(state.average, shape), jnp.zeros(3)) for shape in (0, 1)]
+    np.testing.assert_allclose(seen, [[0.2, 0.5, 0.5], [0.8, 0.5, 0.5]], atol=0.15)
     at = jnp.array([0.45, 0.0, 0.0])
     found = [float(decoder.distance(fitting.of_shape(state.average, shape), at)) for shape in (0, 1)]
     assert found[0] > 0.05 and found[1] < -0.05

@@ -123,7 +123,7 @@ def test_a_prior_that_was_stopped_goes_on_to_the_same(balls, trained, tmp_path, 
 
 
 def test_samples_are_made_again_for_other_meshes(tmp_path):
-    made = [samples.Samples(np.full((1, 2, 3), x), np.full((1, 2), x)) for x in (0.0, 1.0, 2.0)]
+    made = [samples.Samples(np.full((1, 2, 3), x), np.full((1, 2), x), np.zeros((1, 2, 0))) for x in (0.0, 1.0, 2.0)]
     path = tmp_path / "samples.npz"
     for about, expected in (("a", 0.0), ("a", 0.0), ("b", 1.0), ("a", 2.0)):
         assert samples.kept(path, about, lambda: made.pop(0)).distances[0, 0] == expected
@@ -136,7 +136,7 @@ def test_shapes_are_sampled_near_one_another_too():
         surface = SimpleNamespace(points=lambda count, resolution: np.tile([x, 0.0, 0.0], (count, 1)))
         return lambda: samples.Shape(surface, lambda points: np.linalg.norm(points - [x, 0.0, 0.0], axis=1) - 0.1)
 
-    drawn = samples.sample_all([ball(-0.7), ball(0.7)], 2000, seed=0)
+    drawn = samples.sample_all([ball(-0.7), ball(0.7)], 2000, seed=0, coloured=False)
     near = np.linalg.norm(drawn.points[:, :, None] - np.array([[-0.7, 0, 0], [0.7, 0, 0]]), axis=-1) < 0.25
     shares = near.mean(axis=1)
     np.testing.assert_allclose(shares, [[0.83, 0.08], [0.08, 0.83]], atol=0.03)

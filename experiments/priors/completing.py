@@ -1,9 +1,9 @@
-"""From what a depth camera tells to a code: by first-order gradients [D20 eq. 5], or from lifted points [P19]."""
+"""From what a depth camera tells to a code: by what its rays claim (ours), or from lifted points [P19]."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ from experiments.priors import scans
 from experiments.priors.scans import Scan
 from experiments.priors.store import Prior
 from sdfrepar import cameras, fitting, networks
-from sdfrepar.fitting import CompletionConfig, LiftedConfig
+from sdfrepar.fitting import ClaimsConfig, LiftedConfig, SearchState
 from sdfrepar.observing import ObserveConfig
 
 MethodName = Literal["DeepSDF", "ours", "ours + mask"]
@@ -22,27 +22,22 @@ MethodName = Literal["DeepSDF", "ours", "ours + mask"]
 Progressed = Callable[[int, dict[str, float]], None]
 """Told of the steps done, and of their metrics."""
 
-# The code counts deviations of the family's codes.
-_DEFAULT_FIT = CompletionConfig(
-    steps=200, rate=0.05, depth_weight=3.0, normal_weight=0.0, surface_weight=30.0, code_weight=0.03
-)
-
 
 @dataclass(frozen=True)
 class MethodConfig:
     """How a code is found."""
 
-    strides: tuple[int, ...] = (2, 1)
-    """Of ours: the pixels that are looked at, stage after stage of as many steps: every so many of a row and of a
-    column."""
-    observe: ObserveConfig = field(default_factory=lambda: ObserveConfig(block=256, gradient="implicit"))
-    fit: CompletionConfig = field(default_factory=lambda: _DEFAULT_FIT)
+    starts: int = 4
+    """Of ours: how many codes the search begins at, the mean and those of learnt shapes of the family that come nearest
+    to the measured depths; the one that ends best is taken."""
+    observe: ObserveConfig = field(default_factory=lambda: ObserveConfig(block=256))
+    fit: ClaimsConfig = field(default_factory=ClaimsConfig)
     lifted: LiftedConfig = field(default_factory=LiftedConfig)
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
-        if not self.strides or min(self.strides) < 1:
-            raise ValueError(f"strides is {self.strides}; expected pixels for each stage, at least 1, say 2,1.")
+        if self.starts < 1:
+            raise ValueError(f"starts is {self.starts}; a search begins at one code at least.")
 
 
 class Completion:
@@ -51,8 +46,8 @@ class Completion:
     def __init__(self, config: MethodConfig, prior: Prior):
         """Of a prior."""
         self._config, self._prior = config, prior
-        in_deviations = networks.in_deviations(prior.decoder)
-        self._observed = fitting.make_completion_step(in_deviations, config.observe, config.fit)
+        search = partial(fitting.make_claims_search, networks.in_deviations(prior.decoder), config.observe, config.fit)
+        self._by_depths, self._by_rays = search(rays=False), search()
         self._lifted = fitting.make_lifted_step(prior.decoder, config.lifted)
 
     def code(self, method: MethodName, scan: Scan, family: str, told: Progressed = lambda *_: None) -> np.ndarray:
@@ -71,14 +66,32 @@ class Completion:
         return self._config.lifted.steps if method == "DeepSDF" else self._config.fit.steps
 
     def _from_view(self, scan: Scan, family: str, told: Progressed) -> np.ndarray:
-        config, spread = self._config, self._prior.spread(family)
-        state = fitting.on_all_devices(fitting.first_completion_state(config.fit, jnp.zeros_like(spread.mean)))
-        stages = [fitting.thinned(scan.maps, stride) for stride in config.strides]
-        for number in range(config.fit.steps):
-            maps = stages[number * len(stages) // config.fit.steps]
-            state, metrics = self._observed(state, (self._prior.network, spread), scan.camera, maps)
-            _tell(told, number, metrics, "image")
-        return np.asarray(spread.mean + spread.axes @ state.params["code"])
+        spread = self._prior.spread(family)
+        data = (self._prior.network, spread), scan.camera, scan.maps
+        begun = [self._by_rays.first(code, *data) for code in self._nearest(family, data)]
+        state = min(begun, key=lambda state: float(state.loss))
+        for number in range(self._config.fit.steps):
+            state = self._by_rays.step(state, *data)
+            _tell(told, number, {"loss": state.loss, "deviations": jnp.linalg.norm(state.unknown)}, "loss")
+        return np.asarray(spread.mean + spread.axes @ state.unknown)
+
+    def _nearest(self, family: str, data: tuple[Any, ...]) -> list[jax.Array]:
+        """Codes (latent,), deviations, where searches by depths alone end that begin at the nearest learnt shapes."""
+        (_, spread), *_ = data
+        apart = self._prior.codes_of(family) - np.asarray(spread.mean)
+        learnt = jnp.asarray(np.linalg.solve(np.asarray(spread.axes), apart.T).T)
+        found = []
+        for state in self._begun([jnp.zeros_like(spread.mean), *learnt], data):
+            for _ in range(self._config.fit.steps):
+                state = self._by_depths.step(state, *data)
+            found.append(state.unknown)
+        return found
+
+    def _begun(self, codes: list[jax.Array], data: tuple[Any, ...]) -> list[SearchState]:
+        """As many states as the search is to begin at, the first code's and the best of the others'."""
+        mean, *others = (self._by_depths.first(code, *data) for code in codes)
+        others.sort(key=lambda state: float(state.loss))
+        return [mean, *others][: self._config.starts]
 
     def _from_points(self, scan: Scan, start: np.ndarray, told: Progressed) -> np.ndarray:
         config = self._config.lifted

@@ -13,6 +13,7 @@ import numpy as np
 
 from experiments.synthetic import parts
 from experiments.synthetic.parts import Vector
+from experiments.synthetic.surfaces import Albedo
 from sdfrepar import cameras, fields
 from sdfrepar.fields import Distance
 
@@ -47,6 +48,9 @@ def _joined(first: Any, second: Any, width: float) -> Any:
     """Params of `fields.smooth_union` and `fields.smooth_difference`."""
     return {"first": first, "second": second, "width": np.float32(width)}
 
+
+# Of red, green and blue, how often they rise and fall along each axis in a scene unit; finer waves do it so much more.
+_WAVES, _FINER = np.array([[1.4, 0.6, -0.5], [-0.5, 1.5, 0.6], [0.7, -0.4, 1.4]]), 2.3
 
 _BOX, _CONE = fields.placed(fields.box), fields.placed(fields.rounded_cone)
 _WINGS = fields.smooth_union_of(_BOX)
@@ -115,6 +119,18 @@ FAMILIES = {
     ),
     "table": Family(fields.smooth_union_of(_BOX), _table),
 }
+
+
+def texture(rng: np.random.Generator) -> Albedo:
+    """Colours of one member: waves across space, coarse ones and fine ones of a third of their strength."""
+    phase = rng.uniform(0.0, 2.0 * np.pi, 3)
+
+    def albedo(points: np.ndarray) -> np.ndarray:
+        angle = 2.0 * np.pi * (points @ _WAVES.T)
+        coarse, fine = np.sin(angle + phase), np.sin(_FINER * angle[:, [1, 2, 0]] + phase)
+        return 0.5 + 0.33 * coarse + 0.11 * fine
+
+    return albedo
 
 
 def member(name: str) -> tuple[Family, np.random.Generator] | None:

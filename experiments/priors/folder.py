@@ -1,5 +1,6 @@
 """Folders of meshes as shapes of one size."""
 
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,9 @@ import numpy as np
 from experiments.priors import samples
 from experiments.synthetic import meshes
 from sdfrepar import files
+
+# Variants are longer or shorter along an axis by the exponential of this at most.
+_LONGEST = 0.3
 
 _SUFFIXES = (".npz", ".ply", ".obj", ".stl", ".glb")
 
@@ -37,13 +41,14 @@ def name(path: Path) -> str:
     return f"{path.absolute().parent.name} {path.stem}"
 
 
-def read(path: Path, radius: float, up: str) -> samples.Shape:
+def read(path: Path, radius: float, up: str, variant: int = 0) -> samples.Shape:
     """A mesh of a folder, turned as its `rotations.json` says, centred, and scaled to reach out to `radius`.
 
     Args:
         path: of the mesh.
         radius: scene units.
         up: y or z, the axis that is up once the mesh is turned; it becomes y.
+        variant: 0 for the mesh as it is; others are stretched along the axes, each in its own way.
 
     Raises:
         ValueError: not a closed mesh.
@@ -54,4 +59,12 @@ def read(path: Path, radius: float, up: str) -> samples.Shape:
         vertices = vertices @ np.asarray(files.read_json(rotations).get(path.stem, np.eye(3))).T
     if up == "z":
         vertices = vertices @ _Y_FROM_Z.T
-    return samples.of_mesh(meshes.fitted(np.asarray(vertices, np.float64), radius), faces)
+    return samples.of_mesh(meshes.fitted(np.asarray(vertices * _stretch(path, variant), np.float64), radius), faces)
+
+
+def _stretch(path: Path, variant: int) -> np.ndarray:
+    """By how much a variant of a mesh is longer along each axis, (3,)."""
+    if not variant:
+        return np.ones(3)
+    rng = np.random.default_rng([zlib.crc32(path.stem.encode()), variant])
+    return np.exp(rng.uniform(-_LONGEST, _LONGEST, 3))

@@ -1,7 +1,7 @@
 """The shapes that a prior is to learn, and others of their kind, by name.
 
 "mug 7" is the eighth member of a procedural family, whether or not it is learnt; "airplane 61" the mesh 61 of a folder
-that is called airplane.
+that is called airplane, and "airplane 61~2" its second variant.
 """
 
 import hashlib
@@ -27,7 +27,11 @@ def learnt(config: PriorConfig, folders: Sequence[Path]) -> dict[str, Callable[[
         raise ValueError(f"--held_out names {', '.join(sorted(missing))}, and no folder holds such a mesh; correct it.")
     meshes = [path for path in paths if path.stem not in config.held_out]
     found: dict[str, Callable[[], Shape]] = {
-        folder.name(path): partial(folder.read, path, config.radius, config.up) for path in meshes
+        folder.name(path) + (f"~{variant}" if variant else ""): partial(
+            folder.read, path, config.radius, config.up, variant
+        )
+        for path in meshes
+        for variant in range(1 + config.variants)
     }
     members = [f"{kind} {number}" for kind, count in _counts(config.families) for number in range(count)]
     found |= {name: partial(one, config, name) for name in members}
@@ -50,8 +54,8 @@ def one(config: PriorConfig, name: str) -> Shape:
 
 
 def family_of(name: str) -> str:
-    """The family, or the folder, that a shape is of."""
-    return name.rpartition(" ")[0]
+    """The family, or the folder, that a shape is of; of a file, the folder in which it lies."""
+    return Path(name).absolute().parent.name if Path(name).suffix else name.rpartition(" ")[0]
 
 
 def content(folders: Sequence[Path]) -> str:
@@ -70,11 +74,13 @@ def sampled(config: PriorConfig, folders: Sequence[Path], workdir: Path) -> samp
         FileNotFoundError, ImportError, ValueError: as `learnt`, and for meshes that cannot be used.
     """
     shapes = learnt(config, folders)
-    about = f"{config.seed} {config.samples} {config.radius} {config.up} {list(shapes)} {content(folders)}"
+    coloured = config.network.channels > 0
+    about = f"{config.seed} {config.samples} {config.radius} {config.up} {coloured} {list(shapes)} {content(folders)}"
 
-    return samples.kept(
-        workdir / "samples.npz", about, lambda: samples.sample_all(list(shapes.values()), config.samples, config.seed)
-    )
+    def make() -> samples.Samples:
+        return samples.sample_all(list(shapes.values()), config.samples, config.seed, coloured)
+
+    return samples.kept(workdir / "samples.npz", about, make)
 
 
 def _counts(entries: Sequence[str]) -> list[tuple[str, int]]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.priors import families
 from experiments.priors.families import Family
 from experiments.synthetic.meshes import MeshSurface
 from experiments.synthetic.surfaces import FieldSurface, Surface
@@ -33,6 +34,7 @@ class Samples(NamedTuple):
 
     points: np.ndarray  # (N, 3) float32, scene units
     distances: np.ndarray  # (N,) float32, scene units
+    colours: np.ndarray  # (N, C) float32, linear; C is 0 where they are not learnt
 
 
 class Shape(NamedTuple):
@@ -50,16 +52,16 @@ def of_mesh(vertices: np.ndarray, faces: np.ndarray) -> Shape:
 
 def of_family(family: Family, rng: np.random.Generator) -> Shape:
     """A random member of a family."""
-    params = family.draw(rng)
+    params, albedo = family.draw(rng), families.texture(rng)
 
     def distances(points: np.ndarray) -> np.ndarray:
         return np.asarray(fields.values(family.distance, params, jnp.asarray(points)))
 
-    return Shape(FieldSurface(family.distance, params, _white), distances)
+    return Shape(FieldSurface(family.distance, params, albedo), distances)
 
 
-def sample_all(shapes: Sequence[Callable[[], Shape]], count: int, seed: int) -> Samples:
-    """So many points for each shape, leading axis S, with a line of progress.
+def sample_all(shapes: Sequence[Callable[[], Shape]], count: int, seed: int, coloured: bool) -> Samples:
+    """So many points for each shape, leading axis S, with colours or without, and with a line of progress.
 
     Raises:
         ImportError, ValueError: a mesh that cannot be used.
@@ -73,7 +75,7 @@ def sample_all(shapes: Sequence[Callable[[], Shape]], count: int, seed: int) -> 
             rng = np.random.default_rng([seed, number])
             others = surfaces[rng.integers(len(made), size=elsewhere), rng.integers(len(own), size=elsewhere)]
             near = np.concatenate([own, others])
-            each.append(_sampled(shape, _beside(near, rng), anywhere, rng))
+            each.append(_sampled(shape, _beside(near, rng), anywhere, rng, coloured))
             progress.update(number + 1, {"inside": float(np.mean(each[-1].distances < 0))})
     return Samples(*(np.stack(part) for part in zip(*each, strict=True)))
 
@@ -83,17 +85,18 @@ def kept(path: Path, about: str, make: Callable[[], Samples]) -> Samples:
     if path.is_file():
         with np.load(path) as arrays:
             if str(arrays["about"]) == about:
-                return Samples(arrays["points"], arrays["distances"])
+                return Samples(*(arrays[name] for name in Samples._fields))
     made, memory = make(), io.BytesIO()
     np.savez(memory, about=about, **made._asdict())
     files.write_bytes(path, memory.getvalue())
     return made
 
 
-def _sampled(shape: Shape, near: np.ndarray, anywhere: int, rng: np.random.Generator) -> Samples:
-    """Distances of a shape at points near surfaces (M, 3) and at others, in random order."""
+def _sampled(shape: Shape, near: np.ndarray, anywhere: int, rng: np.random.Generator, coloured: bool) -> Samples:
+    """Distances of a shape, and its colours, at points near surfaces (M, 3) and at others, in random order."""
     points = rng.permutation(np.concatenate([near, _in_ball(anywhere, rng)])).astype(np.float32)
-    return Samples(points, shape.distances(points).astype(np.float32))
+    colours = shape.surface.albedo(points) if coloured else np.zeros((len(points), 0))
+    return Samples(points, shape.distances(points).astype(np.float32), colours.astype(np.float32))
 
 
 def _beside(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -72,6 +72,11 @@ def without_mask(scan: Scan) -> Scan:
     return scan._replace(maps=scan.maps._replace(outlined=scan.maps.measured))
 
 
+def without_depths(scan: Scan) -> Scan:
+    """The scan that knows the outline alone."""
+    return scan._replace(maps=scan.maps._replace(measured=jnp.zeros_like(scan.maps.measured)))
+
+
 def from_depth(depth: Path, camera: Path, mask: Path | None, unit: float, resolution: int) -> Scan:
     """A depth picture of 16 bits, 0 where nothing was measured.
 

@@ -39,6 +39,8 @@ class PriorConfig:
     """Which axis of the meshes is up, once they are turned as their folder's rotations.json says; it becomes y."""
     held_out: tuple[str, ...] = ()
     """Meshes that are not learnt, by their files' names without suffix: for `experiments.fit_code` to be tried on."""
+    variants: int = 0
+    """Of each mesh, that are learnt as well: stretched along the axes at random, for families of a few meshes."""
     samples: int = 50_000
     """Distances sampled of each shape."""
     log_every: int = 25
@@ -56,6 +58,8 @@ class PriorConfig:
         """Refuse what cannot work."""
         if self.samples < 1:
             raise ValueError(f"samples is {self.samples}; a shape needs some tens of thousands.")
+        if self.network.channels not in (0, 3):
+            raise ValueError(f"network.channels is {self.network.channels}; a prior learns colours, 3, or none, 0.")
         if not 0 < self.radius <= 1:
             raise ValueError(f"radius is {self.radius} scene units; shapes must lie in the unit sphere.")
 
@@ -93,7 +97,7 @@ class Prior:
         Raises:
             ValueError: there is no such shape.
         """
-        return self._codes_of(family).mean(axis=0)
+        return self.codes_of(family).mean(axis=0)
 
     def spread(self, family: str = "") -> Spread:
         """Where these codes lie.
@@ -101,9 +105,14 @@ class Prior:
         Raises:
             ValueError: there is no such shape.
         """
-        return spread_of(self._codes_of(family))
+        return spread_of(self.codes_of(family))
 
-    def _codes_of(self, family: str) -> np.ndarray:
+    def codes_of(self, family: str) -> np.ndarray:
+        """The codes (S, latent) of all shapes, or of those whose names begin so.
+
+        Raises:
+            ValueError: there is no such shape.
+        """
         chosen = [name.startswith(family) for name in self.names]
         if not any(chosen):
             raise ValueError(f"The prior has no shapes of {family!r}, expected one of {', '.join(self.names)}.")

@@ -34,6 +34,10 @@ class MeshSurface:
         smooth /= np.linalg.norm(smooth, axis=1, keepdims=True)
         return Crossings(hit.reshape(directions.shape[:2]), x, smooth)
 
+    def first_faces(self, origin: np.ndarray, points: np.ndarray) -> np.ndarray:
+        """The triangles (N,) that rays from `origin` (3,) towards points (N, 3) meet first; -1 where none."""
+        return self._intersector.intersects_first(np.tile(origin, (len(points), 1)), points - origin)
+
     def occupancy(self, resolution: int) -> np.ndarray:
         """See `Surface`; needs libigl."""
         return grids.inside_mesh(self.vertices, self.faces, resolution)

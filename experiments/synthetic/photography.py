@@ -29,8 +29,16 @@ class ExactView(NamedTuple):
     mask: np.ndarray  # (H, W) bool
 
 
-def photograph(surface: Surface, camera: Camera, supersampling: int) -> tuple[np.ndarray, np.ndarray]:
+def photograph(
+    surface: Surface, camera: Camera, supersampling: int, ambient: float = _AMBIENT
+) -> tuple[np.ndarray, np.ndarray]:
     """A picture before the background, of box pixels: a regular grid of supersampling² rays each.
+
+    Args:
+        surface: of what.
+        camera: from where.
+        supersampling: rays along a side of a pixel.
+        ambient: share of the light that comes from all around; the rest comes from one side.
 
     Returns:
         The picture (H, W, 3), linear, and the share (H, W) of each pixel that the object covers.
@@ -39,7 +47,7 @@ def photograph(surface: Surface, camera: Camera, supersampling: int) -> tuple[np
     origin, directions = _rays(camera, supersampling)
     met = surface.cast(origin, directions)
     radiance = np.full(directions.shape, BACKGROUND)
-    lit = _AMBIENT + (1.0 - _AMBIENT) * np.maximum(met.normals @ _LIGHT, 0.0)
+    lit = ambient + (1.0 - ambient) * np.maximum(met.normals @ _LIGHT, 0.0)
     radiance[met.hit] = surface.albedo(met.points) * lit[:, None]
     return radiance.mean(axis=1).reshape(height, width, 3), met.hit.mean(axis=1).reshape(height, width)
 

@@ -9,8 +9,12 @@ objective   what a step makes of its pixels
 shares      how devices divide them
 step        one step of the optimiser
 codes       a decoder and codes, from samples of distances
-completion  a code, from what a camera sees
-lifted      a code, from points lifted along their normals: the baseline of completion
+maps        what a depth camera has seen
+completion  a code, from pictures of depth, normals and silhouette [D20]
+claims      a code, from what the rays of a scan claim of the field
+lifted      a code, from points lifted along their normals: the baseline of both
+pairs       a code, from colours that pairs of pictures share
+least_squares  the search that claims and pairs make use of
 poses       a camera, from what it sees of a known shape
 """
 
@@ -23,20 +27,20 @@ from sdfrepar.fitting.batches import (
     draw_tracks,
     prefer_silhouettes,
 )
+from sdfrepar.fitting.claims import Claims, ClaimsConfig, make_claims_search
 from sdfrepar.fitting.codes import CodesConfig, first_codes_state, initial_codes, make_codes_step, of_shape
 from sdfrepar.fitting.completion import (
     CompletionConfig,
-    Maps,
     first_completion_state,
     image_loss,
     make_completion_step,
-    strided,
-    thinned,
-    whole_maps,
 )
 from sdfrepar.fitting.config import FitConfig
+from sdfrepar.fitting.least_squares import Quadratic, Search, SearchState, make_search, sum_of_squares
 from sdfrepar.fitting.lifted import LiftedConfig, first_lifted_state, lifted, make_lifted_step
+from sdfrepar.fitting.maps import Maps, strided, whole_maps
 from sdfrepar.fitting.objective import choose_batch, eikonal_points, objective_of_batch
+from sdfrepar.fitting.pairs import PairsConfig, make_pairs_search
 from sdfrepar.fitting.pixels import Pixels, bytes_of_pixels, gather_pixels
 from sdfrepar.fitting.poses import PoseConfig, Way, make_pose_search
 from sdfrepar.fitting.step import (
@@ -53,14 +57,20 @@ from sdfrepar.fitting.views import count_of_views, exposed, of_views, seen_from
 __all__ = [
     "Approach",
     "Batch",
+    "Claims",
+    "ClaimsConfig",
     "CodesConfig",
     "CompletionConfig",
     "FitConfig",
     "FitState",
     "LiftedConfig",
     "Maps",
+    "PairsConfig",
     "Pixels",
     "PoseConfig",
+    "Quadratic",
+    "Search",
+    "SearchState",
     "Tracked",
     "Way",
     "approach_pixels",
@@ -79,11 +89,14 @@ __all__ = [
     "image_loss",
     "initial_codes",
     "lifted",
+    "make_claims_search",
     "make_codes_step",
     "make_completion_step",
     "make_lifted_step",
     "make_optimiser",
+    "make_pairs_search",
     "make_pose_search",
+    "make_search",
     "make_step",
     "objective_of_batch",
     "of_shape",
@@ -94,6 +107,6 @@ __all__ = [
     "shared_gradient",
     "start",
     "strided",
-    "thinned",
+    "sum_of_squares",
     "whole_maps",
 ]

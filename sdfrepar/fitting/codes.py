@@ -38,6 +38,8 @@ class CodesConfig:
     """Distances count up to here, scene units [P19]."""
     code_weight: float = 1e-4
     """Weight of the mean squared length of the codes [P19]."""
+    colour_weight: float = 0.02
+    """Weight of the mean difference of colours, where the decoder has any."""
     average: float = 0.99
     """Decay of the moving average of the parameters, which is what is kept."""
 
@@ -69,32 +71,37 @@ def first_codes_state(config: CodesConfig, params: Any) -> FitState:
 
 def make_codes_step(
     network: DecoderConfig, config: CodesConfig
-) -> Callable[[FitState, jax.Array, jax.Array, jax.Array], tuple[FitState, dict[str, jax.Array]]]:
-    """One jitted step (state, points, distances, key) -> (state, metrics).
+) -> Callable[[FitState, jax.Array, jax.Array, jax.Array, jax.Array], tuple[FitState, dict[str, jax.Array]]]:
+    """One jitted step (state, points, distances, colours, key) -> (state, metrics).
 
-    Points (S, N, 3) and distances (S, N) are samples of all the shapes, from which a step draws by key and step alone.
+    Points (S, N, 3), distances (S, N) and colours (S, N, channels) are samples of all the shapes, from which a step
+    draws by key and step alone.
     """
     optimiser, decoded = _optimiser(config), decoder(network)
 
-    def loss_of(params: Any, shapes: jax.Array, points: jax.Array, distances: jax.Array) -> Any:
-        def of_one(shape: jax.Array, points: jax.Array) -> jax.Array:
+    def loss_of(params: Any, shapes: jax.Array, points: jax.Array, distances: jax.Array, colours: jax.Array) -> Any:
+        def of_one(shape: jax.Array, points: jax.Array) -> tuple[jax.Array, jax.Array]:
             prepared = decoded.prepare(of_shape(params, shape))
-            return jax.vmap(partial(decoded.distance, prepared))(points)
+            return jax.vmap(lambda x: (decoded.distance(prepared, x), decoded.properties(prepared, x)))(points)
 
-        found = jax.vmap(of_one)(shapes, points)
+        found, seen = jax.vmap(of_one)(shapes, points)
         distance = losses.clamped(found, distances, config.clamp)
         squared = jnp.mean(jnp.sum(params["codes"][shapes] ** 2, axis=-1))
-        return distance + config.code_weight * squared, {"distance": distance, "code": jnp.sqrt(squared)}
+        loss, terms = distance + config.code_weight * squared, {"distance": distance, "code": jnp.sqrt(squared)}
+        if network.channels:
+            terms["colour"] = jnp.mean(jnp.abs(seen - colours))
+            loss += config.colour_weight * terms["colour"]
+        return loss, terms
 
     @partial(jax.jit, donate_argnums=0)
     def step(
-        state: FitState, points: jax.Array, distances: jax.Array, key: jax.Array
+        state: FitState, points: jax.Array, distances: jax.Array, colours: jax.Array, key: jax.Array
     ) -> tuple[FitState, dict[str, jax.Array]]:
         shape_key, point_key = jax.random.split(jax.random.fold_in(key, state.step))
         count = min(config.shapes, points.shape[0])
         shapes = jax.random.choice(shape_key, points.shape[0], (count,), replace=False)
         chosen = jax.random.randint(point_key, (count, config.points), 0, points.shape[1])
-        some = points[shapes[:, None], chosen], distances[shapes[:, None], chosen]
+        some = (x[shapes[:, None], chosen] for x in (points, distances, colours))
         gradient, metrics = jax.grad(loss_of, has_aux=True)(state.params, shapes, *some)
         return stepped(optimiser, config.average, state, gradient, metrics)
 

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import optax
 
 from sdfrepar import cameras, losses, observing
-from sdfrepar.fitting.completion import Maps, outline_loss, strided
+from sdfrepar.fitting.completion import outline_loss
+from sdfrepar.fitting.maps import Maps, strided
 from sdfrepar.fitting.step import warm_then_cosine
 from sdfrepar.observing import Channel, ObserveConfig, Subject
 from sdfrepar.records import Camera

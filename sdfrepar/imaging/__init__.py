@@ -12,7 +12,7 @@ Nothing here knows a field.
 
 from sdfrepar.imaging.estimators import FilmConfig, pixel, pixel_positions
 from sdfrepar.imaging.filters import FILTERS, Filter
-from sdfrepar.imaging.mosaic import corners, film_positions, half_way, margin, picture
+from sdfrepar.imaging.mosaic import corners, film_positions, half_way, looked_up, margin, picture
 from sdfrepar.imaging.pyramid import pyramid, tent_from_box
 from sdfrepar.imaging.sampling import line_points, scrambled_sobol, square_points
 from sdfrepar.imaging.tones import linear_from_srgb, srgb_from_linear
@@ -26,6 +26,7 @@ __all__ = [
     "half_way",
     "line_points",
     "linear_from_srgb",
+    "looked_up",
     "margin",
     "picture",
     "pixel",

@@ -9,6 +9,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+from jax.scipy.ndimage import map_coordinates
 
 from sdfrepar.imaging.estimators import FilmConfig, edge_flux, excess, weigh
 from sdfrepar.imaging.sampling import line_points, square_points
@@ -144,3 +145,12 @@ def _outflow(config: FilmConfig, samples: Sample, baseline: jax.Array) -> jax.Ar
     light, motion = means(slice(upright, None), (height + 1, width), 1)
     down = light[1:] - light[:-1] - baseline * (motion[1:] - motion[:-1])
     return across + down
+
+
+def looked_up(picture: jax.Array, u: jax.Array) -> jax.Array:
+    """The colour (3,) of a picture (H, W, 3) at a film position (2,), pixels, between the centres of four.
+
+    Gradient: naive, in both; a border's colours go on beyond it.
+    """
+    at = [u[1] - 0.5, u[0] - 0.5]
+    return jax.vmap(lambda channel: map_coordinates(channel, at, order=1, mode="nearest"), in_axes=2)(picture)

@@ -14,7 +14,16 @@ The only modules that know Flax's layers. Nothing of the pipeline imports them: 
 """
 
 from sdfrepar.networks.config import BackgroundConfig, FeatureConfig, NetworkConfig, VoxelConfig
-from sdfrepar.networks.decoder import DecoderConfig, Spread, decoder, in_deviations, initial_decoder, spread_of
+from sdfrepar.networks.decoder import (
+    DecoderConfig,
+    Spread,
+    coloured,
+    decoder,
+    in_deviations,
+    initial_decoder,
+    placed,
+    spread_of,
+)
 from sdfrepar.networks.layers import encode, folded, softplus
 from sdfrepar.networks.published import from_state_dict
 from sdfrepar.networks.scene import initialise, prepared, scene
@@ -26,6 +35,7 @@ __all__ = [
     "NetworkConfig",
     "Spread",
     "VoxelConfig",
+    "coloured",
     "decoder",
     "encode",
     "folded",
@@ -33,6 +43,7 @@ __all__ = [
     "in_deviations",
     "initial_decoder",
     "initialise",
+    "placed",
     "prepared",
     "scene",
     "softplus",

@@ -12,9 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sdfrepar import cameras
 from sdfrepar.networks.layers import Dense, folded, softplus
 from sdfrepar.networks.surface import hidden_kernel, linear_colour, sphere_kernel
 from sdfrepar.observing import Subject
+from sdfrepar.rendering import Scene
 
 # Half a turn as published decoders with Fourier features were trained with it: at their 16th harmonic π itself is off.
 _HALF_TURN = 3.1415
@@ -142,6 +144,54 @@ def in_deviations(subject: Subject) -> Subject:
         distance=lambda params, x: subject.distance(plain(params), x),
         properties=lambda params, x: subject.properties(plain(params), x),
         prepare=lambda params: subject.prepare(plain(params)),
+    )
+
+
+def placed(subject: Subject, deviations: tuple[float, float, float] = (0.1, 0.05, 0.05)) -> Subject:
+    """The same shapes turned, moved and scaled: the first seven numbers of the code are a rotation vector, a shift and
+    the logarithm of a scale, all of them in `deviations`, radians, scene units and one.
+    """
+    turn, shift, stretch = deviations
+
+    def prepare(params: dict[str, Any]) -> dict[str, Any]:
+        if "placement" in params:
+            return params
+        code = params["code"]
+        return {"shape": subject.prepare({**params, "code": code[7:]}), "placement": code[:7]}
+
+    def own(params: dict[str, Any], x: jax.Array) -> tuple[Any, jax.Array, jax.Array]:
+        params = prepare(params)
+        placement = params["placement"]
+        scale = jnp.exp(stretch * placement[6])
+        back = cameras.rotation_by(-turn * placement[:3])
+        return params["shape"], back @ (x - shift * placement[3:6]) / scale, scale
+
+    def distance(params: dict[str, Any], x: jax.Array) -> jax.Array:
+        shape, y, scale = own(params, x)
+        return scale * subject.distance(shape, y)
+
+    def properties(params: dict[str, Any], x: jax.Array) -> jax.Array:
+        shape, y, _ = own(params, x)
+        return subject.properties(shape, y)
+
+    return Subject(distance, properties, prepare)
+
+
+def coloured(subject: Subject, network: Any) -> Scene:
+    """A shape with the colours that are decoded at its surface, whatever the light, before an even background.
+
+    Its params are {"sdf": {"code": ...}, "background": (3,) linear}; the network is held.
+    """
+
+    def whole(params: Any) -> Any:
+        sdf = params["sdf"]
+        return {"network": network, **sdf} if "code" in sdf else sdf
+
+    return Scene(
+        distance=lambda params, x: subject.distance(whole(params), x),
+        radiance=lambda params, x, normal, direction: subject.properties(whole(params), x),
+        background=lambda params, origin, direction: params["background"],
+        prepare=lambda params: {**params, "sdf": subject.prepare(whole(params))},
     )
 
 

@@ -1,0 +1,225 @@
+"""From posed pictures to a shape of a family: by pairs of them [D20], by rendering them [B22], or by moving a mesh."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.flags import RunError
+from experiments.priors import mesh_baseline, scores
+from experiments.priors.mesh_baseline import MeshConfig
+from experiments.priors.samples import Shape
+from experiments.priors.store import Prior
+from experiments.synthetic import photography
+from sdfrepar import cameras, fitting, imaging, networks
+from sdfrepar.fitting import FitConfig, PairsConfig
+from sdfrepar.imaging import FilmConfig
+from sdfrepar.meshing import Mesh
+from sdfrepar.networks import Spread
+from sdfrepar.observing import ObserveConfig
+from sdfrepar.records import Camera, Views
+from sdfrepar.rendering import RenderConfig
+
+MethodName = Literal["mesh", "pairs", "grazing", "velocity", "distance", "relaxed", "interior"]
+"""mesh: the baseline; pairs: photometric consistency [D20]; else how rendered pictures are differentiated."""
+
+Progressed = Callable[[int, dict[str, float]], None]
+"""Told of the steps done, and of their metrics."""
+
+# Steps between two lines of progress: to ask for a number waits for it.
+_TOLD = 10
+
+
+@dataclass(frozen=True)
+class ViewsConfig:
+    """How a shape is found."""
+
+    start: Literal["random", "mean"] = "random"
+    """Where a fit begins: at a random shape of the family, or at its mean."""
+    similarity: bool = False
+    """Whether the shape is turned, moved and scaled as well."""
+    neighbours: int = 2
+    """Pictures that each is compared with, by directions of view the nearest."""
+    levels: int = 3
+    """Of the pictures' pyramids, over which pairs are compared from coarse to fine."""
+    observe: ObserveConfig = field(default_factory=lambda: ObserveConfig(block=256))
+    pairs: PairsConfig = field(default_factory=PairsConfig)
+    mesh: MeshConfig = field(default_factory=MeshConfig)
+    render: RenderConfig = field(default_factory=lambda: RenderConfig(film=FilmConfig(filter="tent")))
+    fit: FitConfig = field(
+        default_factory=lambda: FitConfig(
+            steps=150,
+            pixels=256,
+            levels=4,
+            shape_rate=0.1,
+            warm_up=5,
+            eikonal_weight=0.0,
+            eikonal_points=1,
+            average=0.9,
+        )
+    )
+    """Of rendered pictures; the rate is of the code, which counts deviations."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if self.levels < 1 or self.neighbours < 1:
+            raise ValueError(f"levels is {self.levels} and neighbours {self.neighbours}; both must be at least 1.")
+
+
+def of_shape(shape: Shape, count: int, resolution: int, supersampling: int) -> Views:
+    """Pictures of a shape from all around, evenly lit, before a grey background."""
+    rig = photography.cameras_around(count, 0.0, resolution)
+    taken = []
+    for number in range(count):
+        camera = jax.tree.map(lambda leaf, number=number: leaf[number], rig)
+        taken.append(photography.photograph(shape.surface, camera, supersampling, ambient=1.0)[0])
+    pictures: Any = np.stack(taken).astype(np.float32)
+    names = tuple(f"{number:03d}" for number in range(count))
+    return Views(images=pictures, cameras=rig, names=names, world_from_scene=np.eye(4))
+
+
+class Found(NamedTuple):
+    """One of the two."""
+
+    code: np.ndarray | None  # deviations, after seven numbers of a similarity where there is one
+    mesh: Mesh | None
+
+
+class MultiView:
+    """A prior and how shapes are found from pictures; what is compiled serves all sets of one size."""
+
+    def __init__(self, config: ViewsConfig, prior: Prior):
+        """Of a prior."""
+        self._config, self._prior = config, prior
+        subject = networks.in_deviations(prior.decoder)
+        self._subject = networks.placed(subject) if config.similarity else subject
+        self._pairs = fitting.make_pairs_search(self._subject, config.observe, config.pairs)
+        self._steps = cache(self._make_step)
+
+    def start(self, seed: int) -> np.ndarray:
+        """The code, deviations, at which a fit begins; a similarity before it does nothing."""
+        latent = self._prior.codes.shape[1]
+        random = np.random.default_rng(seed).standard_normal(latent)
+        code = random if self._config.start == "random" else np.zeros(latent)
+        return np.concatenate([np.zeros(7 if self._config.similarity else 0), code]).astype(np.float32)
+
+    def steps(self, method: MethodName) -> int:
+        """How many there are."""
+        config = self._config
+        return {"mesh": config.mesh.steps, "pairs": config.levels * config.pairs.steps}.get(method, config.fit.steps)
+
+    def mesh_of(self, code: np.ndarray | None, family: str, resolution: int) -> Mesh:
+        """What a code decodes to.
+
+        Raises:
+            RunError: nothing.
+        """
+        params = self._subject.prepare({"network": self._network(family), "code": jnp.asarray(code)})
+        mesh = scores.decoded(self._subject.distance, params, resolution)
+        if mesh is None:
+            raise RunError("Nothing is decoded from the code; begin at another --seed, or with --by.start=mean.")
+        return mesh
+
+    def found(
+        self, method: MethodName, views: Views, family: str, seed: int, told: Progressed = lambda *_: None
+    ) -> "Found":
+        """What pictures show, from a start that is the same for all methods.
+
+        Raises:
+            ValueError: the prior has no such family, or no colours where pictures are to be rendered.
+            RunError: the loss is not finite, or there is nothing to begin with.
+        """
+        code = self.start(seed)
+        if method == "mesh":
+            return Found(None, self._by_mesh(code, views, family, told))
+        if method == "pairs":
+            return Found(self._by_pairs(code, views, family, told), None)
+        if self._prior.config.network.channels != 3:
+            raise ValueError(
+                f"--gradient={method} renders colours, and the prior has learnt none; train one with "
+                "--network.channels=3, or choose --gradient=pairs."
+            )
+        return Found(self._by_pictures(method, code, views, family, seed, told), None)
+
+    def mesh(self, found: "Found", family: str, resolution: int) -> Mesh:
+        """What was found, as a mesh.
+
+        Raises:
+            RunError: nothing is decoded.
+        """
+        return self.mesh_of(found.code, family, resolution) if found.mesh is None else found.mesh
+
+    def _by_mesh(self, code: np.ndarray, views: Views, family: str, told: Progressed) -> Mesh:
+        config = self._config.mesh
+        rig, pictures = _on_device(views)
+        pairs = _neighbours(rig, self._config.neighbours)
+        return mesh_baseline.optimised(
+            config, self.mesh_of(code, family, config.resolution), rig, pictures, pairs, told
+        )
+
+    def _by_pairs(self, code: np.ndarray, views: Views, family: str, told: Progressed) -> np.ndarray:
+        steps, unknown = self._config.pairs.steps, jnp.asarray(code)
+        rig, pictures = _on_device(views)
+        pairs = _neighbours(rig, self._config.neighbours)
+        for level, (camera, picture) in enumerate(_coarse_to_fine(rig, pictures, self._config.levels)):
+            data = self._network(family), camera, picture, pairs
+            state = self._pairs.first(unknown, *data)
+            for number in range(steps):
+                state = self._pairs.step(state, *data)
+                if not np.isfinite(loss := float(state.loss)):
+                    raise RunError(f"The loss is not finite at step {number}; begin at another --seed.")
+                told(level * steps + number + 1, {"loss": loss})
+            unknown = state.unknown
+        return np.asarray(unknown)
+
+    def _by_pictures(
+        self, method: MethodName, code: np.ndarray, views: Views, family: str, seed: int, told: Progressed
+    ) -> np.ndarray:
+        fit, key = self._config.fit, jax.random.key(seed)
+        step = self._steps(method, family)
+        pixels = fitting.on_all_devices(fitting.gather_pixels(views, fit.levels))
+        params = {"sdf": {"code": jnp.asarray(code)}, "background": jnp.full(3, photography.BACKGROUND)}
+        state = fitting.start(fit, params)
+        for number in range(fit.steps):
+            state, metrics = step(state, pixels, key)
+            if number % _TOLD == _TOLD - 1:
+                values = {name: float(metrics[name]) for name in ("loss", "psnr", "hits")}
+                if not np.isfinite(values["loss"]):
+                    raise RunError(f"The loss is not finite at step {number}; lower --by.fit.shape_rate.")
+                told(number + 1, values)
+        return np.asarray(state.average["sdf"]["code"])
+
+    def _make_step(self, method: MethodName, family: str) -> Any:
+        settings = self._config.render
+        gradient = replace(settings.gradient, method=method)
+        scene = networks.coloured(self._subject, self._network(family))
+        return fitting.make_step(scene, replace(settings, gradient=gradient), self._config.fit)
+
+    def _network(self, family: str) -> tuple[Any, Spread]:
+        return self._prior.network, self._prior.spread(family)
+
+
+def _on_device(views: Views) -> tuple[Camera, jax.Array]:
+    """The cameras, and the pictures (V, H, W, 3), linear."""
+    pictures = [np.asarray(views.images[number], np.float32) for number in range(len(views))]
+    return jax.tree.map(jnp.asarray, views.cameras), jnp.asarray(np.stack(pictures))
+
+
+def _neighbours(rig: Camera, count: int) -> jax.Array:
+    """Each picture with those that look the most like it, (V * count, 2)."""
+    forward = np.asarray(rig.rotation)[:, :, 2]
+    alike = forward @ forward.T - 2.0 * np.eye(len(forward))
+    nearest = np.argsort(-alike, axis=1)[:, : min(count, len(forward) - 1)]
+    return jnp.asarray([(first, second) for first, row in enumerate(nearest) for second in row])
+
+
+def _coarse_to_fine(rig: Camera, pictures: jax.Array, levels: int) -> Iterator[tuple[Camera, jax.Array]]:
+    """Cameras and pictures of every level of the pyramid, the coarsest first."""
+    pyramids = [imaging.pyramid(picture, levels) for picture in pictures]
+    for level in reversed(range(levels)):
+        stack = jnp.stack([pyramid[level] for pyramid in pyramids])
+        yield cameras.halved(rig, level, (stack.shape[1], stack.shape[2])), stack

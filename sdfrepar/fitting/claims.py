@@ -1,0 +1,176 @@
+"""The code of a decoder whose shape is what a scan claims: shape completion by damped least squares (ours).
+
+A measured depth claims that the field is zero at its point, and not negative before it; a measured normal, what the
+field is a little before and behind that point; a ray of the background, that it is negative nowhere; a ray within the
+outline, that it is somewhere no more than zero. The least field along a ray
+changes with the code as the field at that very point does (envelope theorem), so that every claim is one of a field at
+a point, and a batch of points gives the derivatives of all of them.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from sdfrepar import cameras, observing, raygen
+from sdfrepar.fields import Distance
+from sdfrepar.fitting.least_squares import Quadratic, Search, kept_small, make_search, sum_of_squares
+from sdfrepar.fitting.maps import Maps
+from sdfrepar.imaging import corners
+from sdfrepar.observing import Marched, ObserveConfig, Subject
+from sdfrepar.records import Camera, Line, Status
+from sdfrepar.rendering import buffers
+
+# Samples behind the first hit of a ray among which the deepest is sought; they lie closer next to the hit.
+_BEHIND = 16
+
+# Claims at a time.
+_BLOCK = 256
+
+
+@dataclass(frozen=True)
+class ClaimsConfig:
+    """What is minimised: Σ w ρ(r / σ) + w |code|² / 2, where claims are missed by r; ρ is `sum_of_squares`'."""
+
+    steps: int = 20
+    deviation: float = 0.005
+    """σ, how far a decoder's surface is expected to be from a true one, scene units."""
+    bend: float = 2.0
+    """What is missed by more than so many σ counts by how much that is, not by its square."""
+    enough: int = 200
+    """All the depths together weigh no more than so many: what a decoder gets wrong it gets wrong alike at neighbours.
+    """
+    reach: float = 0.02
+    """How far before a measured depth the shape may begin, scene units."""
+    normal_weight: float = 0.3
+    """Weight of a normal's two claims beside that of a depth."""
+    lift: float = 0.01
+    """How far from a surface along its normal the field is claimed to be as large, scene units [P19]."""
+    outline_weight: float = 1.0
+    """Weight of a ray's claim beside that of a depth."""
+    code_weight: float = 0.3
+    """Weight of |code|² / 2, whose numbers count deviations."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        for name in ("steps", "deviation", "bend", "enough"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"fit.{name} is {getattr(self, name)}; it must be positive.")
+
+
+class Claims(NamedTuple):
+    """What is claimed at N points; detached."""
+
+    point: jax.Array  # (N, 3) scene units
+    value: jax.Array  # (N,) what the field is there, scene units
+    side: jax.Array  # (N,) 0: it is that; 1: it is no less; -1: it is no more
+    weight: jax.Array  # (N,) 0 where nothing is claimed, or where it is known to be met
+
+
+def make_claims_search(subject: Subject, observe: ObserveConfig, config: ClaimsConfig, *, rays: bool = True) -> Search:
+    """A search of codes (latent,), whose data are network, camera and maps.
+
+    Args:
+        subject: a decoder whose code counts deviations, as `networks.in_deviations` makes it.
+        observe: how rays are marched.
+        config: what is minimised.
+        rays: whether there are claims along rays; else of measured depths alone, which asks for no march.
+    """
+
+    def about(code: jax.Array, network: Any, camera: Camera, maps: Maps) -> Quadratic:
+        made = at_depths(camera, maps, config)
+        if rays:
+            params = subject.prepare({"network": network, "code": code})
+            along = along_rays(subject.distance, observe, params, camera, maps, config)
+            made = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), made, along)
+        field, rows = field_and_rows(subject, network, code, made.point, made.weight > 0)
+        missed = sum_of_squares(
+            missed_by(made, field) / config.deviation, rows / config.deviation, made.weight, config.bend
+        )
+        return jax.tree.map(jnp.add, missed, kept_small(code, config.code_weight))
+
+    return make_search(about)
+
+
+def field_and_rows(
+    subject: Subject, network: Any, code: jax.Array, points: jax.Array, wanted: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """The field (N,) at points (N, 3), and how it changes with a code (latent,), (N, latent); 0 where not wanted."""
+
+    def row(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        def field(code: jax.Array) -> jax.Array:
+            return subject.distance(subject.prepare({"network": network, "code": code}), x)
+
+        return jax.value_and_grad(field)(code)
+
+    return buffers.skipping(row, wanted, (points,), parts=max(1, len(points) // _BLOCK))
+
+
+def at_depths(camera: Camera, maps: Maps, config: ClaimsConfig) -> Claims:
+    """The claims of measured depths, and of normals where they are known: N = 3 * height * width."""
+    u, measured, normal = corners(*camera.resolution) + 0.5, maps.measured.reshape(-1), maps.normal.reshape(-1, 3)
+    point = jax.vmap(partial(cameras.at_depth, camera))(u, maps.depth.reshape(-1))
+    weight = _weights(measured, jnp.sum(measured), config.enough)
+    known = config.normal_weight * weight * jnp.any(normal != 0, axis=1)
+    lifts = jnp.array([0.0, config.lift, -config.lift])
+    return Claims(
+        point=jnp.concatenate([point + lift * normal for lift in lifts]),
+        value=jnp.repeat(lifts, len(u)),
+        side=jnp.zeros(3 * len(u)),
+        weight=jnp.concatenate([weight, known, known]),
+    )
+
+
+def along_rays(
+    distance: Distance, observe: ObserveConfig, params: Any, camera: Camera, maps: Maps, config: ClaimsConfig
+) -> Claims:
+    """The claims of rays as the field is now, N = height * width; a ray weighs as a depth does where all are measured.
+
+    Args:
+        distance: the field.
+        observe: how rays are marched.
+        params: of the field, prepared.
+        camera: one camera.
+        maps: what is known of its pixels.
+        config: how much they weigh.
+    """
+    measured, outlined, mask = (x.reshape(-1) for x in (maps.measured, maps.outlined, maps.mask))
+    marched = observing.march_picture(distance, observe, params, camera, maps.measured | maps.outlined)
+    lines = jax.vmap(partial(raygen.line_through, camera))(corners(*camera.resolution) + 0.5)
+    march = marched.marches
+    hit = march.status == Status.HIT
+    measured_at = maps.depth.reshape(-1) / (lines.direction @ camera.rotation[:, 2])
+    end = jnp.where(measured, measured_at - config.reach, lines.far)
+    free = (measured | (outlined & ~mask)) & hit & (march.settled < end)
+    met = outlined & mask & ~measured & ~hit & (lines.far > lines.near)
+    at = jnp.where(free, _deepest(distance, params, lines, marched, end, free), march.at[:, 0])
+    point = lines.origin + at[:, None] * lines.direction
+    side = jnp.where(free, 1.0, -1.0)
+    weight = config.outline_weight * _weights(free | met, jnp.sum(mask), config.enough)
+    return jax.lax.stop_gradient(Claims(point, jnp.zeros(len(side)), side, weight))
+
+
+def missed_by(claims: Claims, field: jax.Array) -> jax.Array:
+    """By how much the field (N,) at the claims' points misses what they claim, (N,) scene units."""
+    off = field - claims.value
+    wrong = (claims.side == 0) | (claims.side * off < 0)
+    return jnp.where(wrong & (claims.weight > 0), off, 0.0)
+
+
+def _deepest(
+    distance: Distance, params: Any, lines: Line, marched: Marched, end: jax.Array, wanted: jax.Array
+) -> jax.Array:
+    """Where between its first hit and its end the field is least along each wanted line, (N,)."""
+
+    def of_line(line: Line, begin: jax.Array, end: jax.Array) -> jax.Array:
+        t = begin + (end - begin) * jnp.linspace(0.0, 1.0, _BEHIND) ** 2
+        return t[jnp.argmin(jax.vmap(lambda t: distance(params, line.origin + t * line.direction))(t))]
+
+    items = lines, marched.marches.settled, end
+    return buffers.skipping(of_line, wanted, items, parts=max(1, len(end) // 64))
+
+
+def _weights(claimed: jax.Array, count: jax.Array, enough: int) -> jax.Array:
+    return jnp.where(claimed, jnp.minimum(1.0, enough / jnp.maximum(count, 1)), 0.0)
