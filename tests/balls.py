@@ -9,6 +9,7 @@ from experiments.priors.samples import Shape
 from experiments.priors.store import Prior, PriorConfig
 from experiments.synthetic.surfaces import FieldSurface
 from sdfrepar import fields
+from sdfrepar.networks import DecoderConfig
 from sdfrepar.observing import Subject
 
 BALL = Subject(
@@ -36,3 +37,34 @@ def shape(radius: float) -> Shape:
     """One of its kind."""
     surface = FieldSurface(fields.sphere, {"radius": jnp.float32(radius)}, np.ones_like)
     return Shape(surface, lambda points: np.linalg.norm(points, axis=-1) - radius)
+
+
+COLOURED = Subject(BALL.distance, lambda params, x: _waves(x))
+
+
+class ColouredBalls(Balls):
+    """Balls with colours that depend on the direction from the centre alone."""
+
+    @cached_property
+    def decoder(self) -> Subject:
+        """Of coloured balls."""
+        return COLOURED
+
+
+def coloured_prior() -> ColouredBalls:
+    """As `prior`."""
+    codes = np.array([[-0.05], [0.05]], np.float32)
+    config = PriorConfig(network=DecoderConfig(latent=1, channels=3))
+    return ColouredBalls(config, ("mug 0", "mug 3"), jnp.float32(0.4), codes, 0)
+
+
+def coloured_shape(radius: float) -> Shape:
+    """One of its kind."""
+    surface = FieldSurface(fields.sphere, {"radius": jnp.float32(radius)}, lambda points: np.asarray(_waves(points)))
+    return Shape(surface, lambda points: np.linalg.norm(points, axis=-1) - radius)
+
+
+def _waves(x):
+    """Linear colours (..., 3) at points (..., 3)."""
+    direction = x / jnp.sqrt(jnp.sum(jnp.square(x), axis=-1, keepdims=True) + 1e-9)
+    return 0.5 + 0.4 * jnp.sin(5.0 * direction)

@@ -46,12 +46,14 @@ class Completion:
     def __init__(self, config: MethodConfig, prior: Prior):
         """Of a prior."""
         self._config, self._prior = config, prior
-        search = partial(fitting.make_claims_search, networks.in_deviations(prior.decoder), config.observe, config.fit)
+        subject = networks.in_deviations(prior.decoder, config.fit.bias_deviation)
+        search = partial(fitting.make_claims_search, subject, config.observe, config.fit)
         self._by_depths, self._by_rays = search(rays=False), search()
         self._lifted = fitting.make_lifted_step(prior.decoder, config.lifted)
 
     def code(self, method: MethodName, scan: Scan, family: str, told: Progressed = lambda *_: None) -> np.ndarray:
-        """The code (latent,) that a scan shows, from the mean of those whose shapes' names begin so.
+        """The code that a scan shows, (latent,) or with changes of biases, from the mean of those whose shapes' names
+        begin so.
 
         Raises:
             ValueError: the prior has no such shapes.
@@ -63,17 +65,21 @@ class Completion:
 
     def steps(self, method: MethodName) -> int:
         """How many there are."""
-        return self._config.lifted.steps if method == "DeepSDF" else self._config.fit.steps
+        fit = self._config.fit
+        return self._config.lifted.steps if method == "DeepSDF" else fit.steps + fit.bias_steps
 
     def _from_view(self, scan: Scan, family: str, told: Progressed) -> np.ndarray:
         spread = self._prior.spread(family)
         data = (self._prior.network, spread), scan.camera, scan.maps
         begun = [self._by_rays.first(code, *data) for code in self._nearest(family, data)]
         state = min(begun, key=lambda state: float(state.loss))
-        for number in range(self._config.fit.steps):
+        fit, biases = self._config.fit, self._prior.config.network.biases
+        for number in range(fit.steps + fit.bias_steps):
+            if number == fit.steps:
+                state = self._by_rays.first(jnp.concatenate([state.unknown, jnp.zeros(biases)]), *data)
             state = self._by_rays.step(state, *data)
             _tell(told, number, {"loss": state.loss, "deviations": jnp.linalg.norm(state.unknown)}, "loss")
-        return np.asarray(spread.mean + spread.axes @ state.unknown)
+        return np.asarray(networks.from_deviations(spread, state.unknown, fit.bias_deviation))
 
     def _nearest(self, family: str, data: tuple[Any, ...]) -> list[jax.Array]:
         """Codes (latent,), deviations, where searches by depths alone end that begin at the nearest learnt shapes."""

@@ -122,8 +122,8 @@ FAMILIES = {
 
 
 def texture(rng: np.random.Generator) -> Albedo:
-    """Colours of one member: waves across space, coarse ones and fine ones of a third of their strength."""
-    phase = rng.uniform(0.0, 2.0 * np.pi, 3)
+    """Colours of one member: waves across space, coarse and fine ones, shifted a little from those of the others."""
+    phase = rng.uniform(-0.8, 0.8, 3)
 
     def albedo(points: np.ndarray) -> np.ndarray:
         angle = 2.0 * np.pi * (points @ _WAVES.T)

@@ -45,9 +45,9 @@ def chamfer(distance: Distance, params: Any, truth: np.ndarray, resolution: int)
     return None if mesh is None else chamfer_of(mesh, truth)
 
 
-def true_points(shape: Shape) -> np.ndarray:
-    """Points (POINTS, 3) of a true surface, for the Chamfer distance."""
-    return shape.surface.points(POINTS, samples.RESOLUTION)
+def true_points(shape: Shape, count: int | None = None) -> np.ndarray:
+    """Points (count, 3) of a true surface, for the Chamfer distance; POINTS if not given."""
+    return shape.surface.points(count or POINTS, samples.RESOLUTION)
 
 
 def decoded(distance: Distance, params: Any, resolution: int) -> Mesh | None:

@@ -13,6 +13,7 @@ maps        what a depth camera has seen
 completion  a code, from pictures of depth, normals and silhouette [D20]
 claims      a code, from what the rays of a scan claim of the field
 lifted      a code, from points lifted along their normals: the baseline of both
+ranges      a field, from range scans, without a prior
 pairs       a code, from colours that pairs of pictures share
 least_squares  the search that claims and pairs make use of
 poses       a camera, from what it sees of a known shape
@@ -43,6 +44,7 @@ from sdfrepar.fitting.objective import choose_batch, eikonal_points, objective_o
 from sdfrepar.fitting.pairs import PairsConfig, make_pairs_search
 from sdfrepar.fitting.pixels import Pixels, bytes_of_pixels, gather_pixels
 from sdfrepar.fitting.poses import PoseConfig, Way, make_pose_search
+from sdfrepar.fitting.ranges import Ranges, RangesConfig, first_ranges_state, make_ranges_step
 from sdfrepar.fitting.step import (
     FitState,
     first_state,
@@ -69,6 +71,8 @@ __all__ = [
     "Pixels",
     "PoseConfig",
     "Quadratic",
+    "Ranges",
+    "RangesConfig",
     "Search",
     "SearchState",
     "Tracked",
@@ -84,6 +88,7 @@ __all__ = [
     "first_codes_state",
     "first_completion_state",
     "first_lifted_state",
+    "first_ranges_state",
     "first_state",
     "gather_pixels",
     "image_loss",
@@ -96,6 +101,7 @@ __all__ = [
     "make_optimiser",
     "make_pairs_search",
     "make_pose_search",
+    "make_ranges_step",
     "make_search",
     "make_step",
     "objective_of_batch",

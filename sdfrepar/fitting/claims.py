@@ -35,6 +35,10 @@ class ClaimsConfig:
     """What is minimised: Σ w ρ(r / σ) + w |code|² / 2, where claims are missed by r; ρ is `sum_of_squares`'."""
 
     steps: int = 20
+    bias_steps: int = 12
+    """Further steps, in which the biases of all hidden layers are sought with the code; 0 leaves the code alone."""
+    bias_deviation: float = 0.005
+    """How far biases are expected to be from those that were learnt."""
     deviation: float = 0.005
     """σ, how far a decoder's surface is expected to be from a true one, scene units."""
     bend: float = 2.0
@@ -85,19 +89,20 @@ def make_claims_search(subject: Subject, observe: ObserveConfig, config: ClaimsC
             params = subject.prepare({"network": network, "code": code})
             along = along_rays(subject.distance, observe, params, camera, maps, config)
             made = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), made, along)
-        field, rows = field_and_rows(subject, network, code, made.point, made.weight > 0)
-        missed = sum_of_squares(
-            missed_by(made, field) / config.deviation, rows / config.deviation, made.weight, config.bend
-        )
-        return jax.tree.map(jnp.add, missed, kept_small(code, config.code_weight))
+
+        def missed(some: Claims, wanted: jax.Array) -> Quadratic:
+            field, rows = field_and_rows(subject, network, code, some.point)
+            off = missed_by(some, field) / config.deviation
+            return sum_of_squares(off, rows / config.deviation, jnp.where(wanted, some.weight, 0.0), config.bend)
+
+        total = buffers.summed(missed, made.weight > 0, _BLOCK, made)
+        return jax.tree.map(jnp.add, total, kept_small(code, config.code_weight))
 
     return make_search(about)
 
 
-def field_and_rows(
-    subject: Subject, network: Any, code: jax.Array, points: jax.Array, wanted: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """The field (N,) at points (N, 3), and how it changes with a code (latent,), (N, latent); 0 where not wanted."""
+def field_and_rows(subject: Subject, network: Any, code: jax.Array, points: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The field (N,) at points (N, 3), and how it changes with a code (latent,), (N, latent)."""
 
     def row(x: jax.Array) -> tuple[jax.Array, jax.Array]:
         def field(code: jax.Array) -> jax.Array:
@@ -105,7 +110,7 @@ def field_and_rows(
 
         return jax.value_and_grad(field)(code)
 
-    return buffers.skipping(row, wanted, (points,), parts=max(1, len(points) // _BLOCK))
+    return jax.vmap(row)(points)
 
 
 def at_depths(camera: Camera, maps: Maps, config: ClaimsConfig) -> Claims:

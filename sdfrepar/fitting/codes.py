@@ -38,7 +38,7 @@ class CodesConfig:
     """Distances count up to here, scene units [P19]."""
     code_weight: float = 1e-4
     """Weight of the mean squared length of the codes [P19]."""
-    colour_weight: float = 0.02
+    colour_weight: float = 0.05
     """Weight of the mean difference of colours, where the decoder has any."""
     average: float = 0.99
     """Decay of the moving average of the parameters, which is what is kept."""

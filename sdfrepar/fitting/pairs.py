@@ -20,6 +20,10 @@ from sdfrepar.imaging import corners, looked_up
 from sdfrepar.numerics import away_from_zero
 from sdfrepar.observing import ObserveConfig, Subject
 from sdfrepar.records import Camera, Status
+from sdfrepar.rendering import buffers
+
+# Points at a time.
+_BLOCK = 256
 
 # As in `shading`: a point moves by at most so many times the field's change.
 _SLOPE_FLOOR = 0.02
@@ -94,9 +98,13 @@ def _seen(subject: Subject, observe: ObserveConfig, network: Any, code: jax.Arra
     march = observing.march_picture(subject.distance, observe, params, camera).marches
     lines = jax.vmap(partial(raygen.line_through, camera))(corners(*camera.resolution) + 0.5)
     hit = march.status == Status.HIT
+
+    def row(x: jax.Array) -> jax.Array:
+        return field_and_rows(subject, network, code, x[None])[1][0]
+
     t = march.settled
     x = lines.origin + t[:, None] * lines.direction
-    _, rows = field_and_rows(subject, network, code, x, hit)
+    rows = buffers.skipping(row, hit, (x,), parts=max(1, len(x) // _BLOCK))
     normal = jax.vmap(partial(gradient, subject.distance, params))(x)
     slope = away_from_zero(jnp.sum(normal * lines.direction, axis=1), _SLOPE_FLOOR)
     depth = jax.vmap(partial(cameras.depth_of, camera))(lines.direction, t)

@@ -1,7 +1,9 @@
 """The decoder of DeepSDF [P19]: a code and a point to the signed distance there, for a whole family of shapes.
 
 Its params are {"code": (latent,), "network": ...}. `prepared` folds the code, which is the same for every point of a
-shape, into the biases of the two layers that see it, and weight norms into kernels; the functions take either.
+shape, into the biases of the two layers that see it, and weight norms into kernels; the functions take either. What a
+code has more numbers than `latent` are added to the biases of all hidden layers (ours): shapes near those that were
+learnt, to which no code decodes.
 """
 
 from dataclasses import dataclass
@@ -67,6 +69,11 @@ class DecoderConfig:
         """Numbers by which a point enters."""
         return inputs_of(self.octaves)
 
+    @property
+    def biases(self) -> int:
+        """Those of all hidden layers."""
+        return sum(self.hidden(layer) for layer in range(self.depth))
+
     def hidden(self, layer: int) -> int:
         """Outputs of a hidden layer."""
         return self.width - (self.latent + self.inputs if layer == self.skip - 1 else 0)
@@ -100,6 +107,8 @@ def decoder(config: DecoderConfig) -> Subject:
     module = DecoderNetwork(config)
 
     def decoded(params: Any, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        if "code" in params and len(params["code"]) > config.latent:
+            params = with_code_folded(config, params)
         applied: Any = module.apply({"params": params["network"]}, x, params.get("code"))
         return applied
 
@@ -127,24 +136,31 @@ def spread_of(codes: np.ndarray) -> Spread:
     return Spread(jnp.asarray(mean), jnp.asarray(directions * deviations))
 
 
-def in_deviations(subject: Subject) -> Subject:
+def in_deviations(subject: Subject, of_biases: float = 1.0) -> Subject:
     """The same shapes by codes that count deviations from a mean, so that all their numbers weigh alike.
 
-    Its params are {"code": (latent,), "network": (network, spread)}, those of `subject` then {"code": mean + axes @
-    code, "network": network}; or what these are prepared to.
+    Its params are {"code": (latent,), "network": (network, spread)}, those of `subject` {"code": `from_deviations`,
+    "network": network}; or what these are prepared to. Further numbers of a code, changes of biases, count deviations
+    of `of_biases`.
     """
 
     def plain(params: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(params["network"], tuple):
             return params
         network, spread = params["network"]
-        return {"network": network, "code": spread.mean + spread.axes @ params["code"]}
+        return {"network": network, "code": from_deviations(spread, params["code"], of_biases)}
 
     return Subject(
         distance=lambda params, x: subject.distance(plain(params), x),
         properties=lambda params, x: subject.properties(plain(params), x),
         prepare=lambda params: subject.prepare(plain(params)),
     )
+
+
+def from_deviations(spread: Spread, code: jax.Array, of_biases: float = 1.0) -> jax.Array:
+    """The code, in the decoder's own numbers, that deviates so from the mean."""
+    latent = len(spread.mean)
+    return jnp.concatenate([spread.mean + spread.axes @ code[:latent], of_biases * code[latent:]])
 
 
 def placed(subject: Subject, deviations: tuple[float, float, float] = (0.1, 0.05, 0.05)) -> Subject:
@@ -209,7 +225,7 @@ def with_code_folded(config: DecoderConfig, params: dict[str, Any]) -> dict[str,
     network = folded(params["network"])
     if "code" not in params:
         return {"network": network}
-    code = params["code"]
+    code, changes = params["code"][: config.latent], params["code"][config.latent :]
 
     def without_code(layer: dict[str, jax.Array], before: int) -> dict[str, jax.Array]:
         kernel = layer["kernel"]
@@ -221,7 +237,23 @@ def with_code_folded(config: DecoderConfig, params: dict[str, Any]) -> dict[str,
     if config.skip:
         name = f"hidden_{config.skip}"
         network[name] = without_code(network[name], config.hidden(config.skip - 1))
-    return {"network": network}
+    return {"network": _with_biases_changed(config, network, changes) if len(changes) else network}
+
+
+def _with_biases_changed(config: DecoderConfig, network: dict[str, Any], changes: jax.Array) -> dict[str, Any]:
+    """The network with changes (config.biases,) of all the biases of its hidden layers."""
+    if len(changes) != config.biases:
+        raise ValueError(
+            f"A code has {len(changes)} numbers beyond the {config.latent} of the decoder; expected none, or one for "
+            f"each of the {config.biases} biases of hidden layers."
+        )
+    each = jnp.split(changes, np.cumsum([config.hidden(layer) for layer in range(config.depth)])[:-1])
+    names = [f"hidden_{layer}" for layer in range(config.depth)]
+    changed = {
+        name: {**network[name], "bias": network[name]["bias"] + change}
+        for name, change in zip(names, each, strict=True)
+    }
+    return {**network, **changed}
 
 
 def inputs_of(octaves: int) -> int:

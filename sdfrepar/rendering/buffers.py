@@ -123,6 +123,33 @@ def in_blocks(
     return state, begun
 
 
+def summed(work: Callable[[Any, jax.Array], Any], wanted: jax.Array, block: int, items: Any) -> Any:
+    """Σ work(items of a block, whether each is wanted) over as few blocks as hold the wanted items.
+
+    Args:
+        work: (items, wanted (block,)) -> pytree, in which what is not wanted adds nothing.
+        wanted: (S,) bool.
+        block: items at a time.
+        items: pytree, leading axis S.
+    """
+    size = wanted.shape[0]
+    block = min(block, size)
+    order = jnp.concatenate([_wanted_first(wanted), jnp.zeros(block, jnp.int32)])
+    count = jnp.sum(wanted)
+
+    def of_block(begun: jax.Array) -> Any:
+        chosen = jax.lax.dynamic_slice(order, (begun,), (block,))
+        return work(jax.tree.map(lambda x: x[chosen], items), begun + jnp.arange(block) < count)
+
+    def one_more(carry: tuple[jax.Array, Any]) -> tuple[jax.Array, Any]:
+        begun, total = carry
+        return begun + block, jax.tree.map(jnp.add, total, of_block(begun))
+
+    zero = jnp.zeros((), jnp.int32)
+    nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(of_block, zero))
+    return jax.lax.while_loop(lambda carry: carry[0] < count, one_more, (zero, nothing))[1]
+
+
 def for_the_wanted(
     work: Callable[..., Any], wanted: jax.Array, share: float, items: tuple[Any, ...], otherwise: Any = None
 ) -> Any:
