@@ -2,12 +2,20 @@
 
     python -m experiments.fit_scans --scans=bun000.ply,bun090.ply --poses=bun.conf --workdir=runs/bunny
 
+    python -m experiments.fit_scans --scans=depth_0.png,depth_1.png --camera=CAMERA.json --poses=POSES.json \
+        --plane=0,-0.9,-0.4,0.03,0.02,0.31 --fit.pose_rate=1e-3 --workdir=runs/toy
+
 A scan is a PLY file of points, or an .npz file with the array points, in the scanner's own axes, of which z points to
 the scanner; poses are the lines `bmesh FILE tx ty tz qx qy qz qw` of the Stanford repository, by whose convention a
 point is turned by the inverse of the quaternion and then shifted, or lie in the .npz files as translation and
-quaternion_xyzw. With --truth=MESH the surface is compared with one that is known, where scans saw it, and its picture
-with that one's. With --fit.pose_rate=1e-3 the poses are refined with the shape. Leaves in the work directory: mesh.ply,
-in the frame of the poses; metrics.json; scans.png, from the first scanner and from behind.
+quaternion_xyzw. Or a scan is a depth picture of 16 bits of a pinhole, whose file has width, height, fx, fy, cx, cy, by
+OpenCV's axes, and depth_unit_m if a unit is no millimetre; poses are then a JSON file of 4 x 4 matrices, camera to
+world, by names as the pictures' or what follows their last underscore. Of what stands on a table, --plane=NORMAL,POINT
+in the world keeps what is above it.
+
+With --truth=MESH the surface is compared with one that is known, where scans saw it. With --fit.pose_rate=1e-3 the
+poses are refined with the shape. Leaves in the work directory: mesh.ply, in the frame of the poses; metrics.json, with
+how far the points of each scan are from the surface; scans.png, from the first scanner and from behind.
 """
 
 from collections.abc import Sequence
@@ -31,8 +39,9 @@ from experiments.priors import pictures
 from experiments.priors.samples import Shape, of_mesh
 from experiments.synthetic import meshes
 from experiments.versions import versions
-from sdfrepar import cameras, evaluation, files, fitting, meshing, networks
+from sdfrepar import cameras, evaluation, fields, files, fitting, meshing, networks
 from sdfrepar.fitting import FitState, Ranges, RangesConfig
+from sdfrepar.fitting.ranges import moved
 from sdfrepar.networks import NetworkConfig
 from sdfrepar.records import Camera
 from sdfrepar.rendering import Scene
@@ -55,12 +64,23 @@ class FitScansConfig:
     seed: int = 0
     every: int = 1
     """Of the points of each scan, every so many are taken."""
+    above: float = 0.005
+    """How far above a plane a point must lie, in the unit of the scans."""
+    around: float = 0.15
+    """How far from the plane's point it may lie."""
     mesh_resolution: int = 192
     """Grid points a side of the mesh."""
     seen: float = 0.002
     """The true surface is taken to be seen this near to a point of a scan, in the unit of the scans."""
     network: NetworkConfig = field(default_factory=lambda: NetworkConfig(sdf_width=96, sdf_depth=4, sdf_octaves=5))
     fit: RangesConfig = field(default_factory=RangesConfig)
+
+
+class Scan(NamedTuple):
+    """What one scanner measured, world units."""
+
+    points: np.ndarray  # (N, 3)
+    towards: np.ndarray  # (N, 3) unit, to the scanner
 
 
 class Placed(NamedTuple):
@@ -76,33 +96,63 @@ def main(argv: Sequence[str]) -> None:
     del argv
     given, config = flags.FLAGS, experiment_flags.read(FitScansConfig())
     names = [Path(name) for name in given.scans]
-    scans = read(names, Path(given.poses) if given.poses else None, config.every)
+    poses, camera = (Path(name) if name else None for name in (given.poses, given.camera))
+    scans = read(names, poses, camera, config.every)
+    if given.plane:
+        scans = [standing(config, scan, plane_of(given.plane)) for scan in scans]
     metrics = fit(config, scans, Path(given.truth) if given.truth else None, Path(given.workdir))
     files.write_json(Path(given.workdir) / runs.METRICS, {"scans": given.scans, **metrics})
 
 
-def read(names: Sequence[Path], poses: Path | None, every: int = 1) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Points (N, 3) of each scan and the direction (3,) to its scanner, world units.
+def read(names: Sequence[Path], poses: Path | None, camera: Path | None = None, every: int = 1) -> list[Scan]:
+    """The scans, world units.
 
     Raises:
         FileNotFoundError, ValueError: files that are missing, or not what they should be.
     """
-    placed = _conf(poses) if poses else {}
-    found = []
+    placed, found = _poses(poses) if poses else {}, []
     for name in names:
-        points, pose = _scan(name)
-        pose = placed.get(name.stem, pose)
+        points, pose = _measured(name, camera)
+        pose = placed.get(name.stem, placed.get(name.stem.rpartition("_")[2], pose))
         if pose is None:
-            raise ValueError(f"{name} has no pose; name --poses=FILE with a line 'bmesh {name.stem}.ply ...'.")
-        translation, quaternion = pose
-        rotation = Rotation.from_quat(quaternion).inv().as_matrix()
-        found.append((points[::every] @ rotation.T + translation, rotation[:, 2]))
+            raise ValueError(f"{name} has no pose; name --poses=FILE, with one for {name.stem}.")
+        x = points[::every] @ pose[:3, :3].T + pose[:3, 3]
+        if camera is None:
+            towards = np.broadcast_to(pose[:3, 2], x.shape)
+        else:
+            towards = (pose[:3, 3] - x) / np.linalg.norm(pose[:3, 3] - x, axis=1, keepdims=True)
+        found.append(Scan(x, towards))
     return found
 
 
-def fit(
-    config: FitScansConfig, scans: list[tuple[np.ndarray, np.ndarray]], truth: Path | None, workdir: Path
-) -> dict[str, Any]:
+def plane_of(numbers: Sequence[str]) -> np.ndarray:
+    """A plane's unit normal and a point of it, (2, 3), from six numbers.
+
+    Raises:
+        ValueError: they are not.
+    """
+    try:
+        normal, point = np.array([float(number) for number in numbers]).reshape(2, 3)
+    except ValueError as error:
+        raise ValueError(f"--plane is {','.join(numbers)}; expected a normal and a point, six numbers.") from error
+    return np.stack([normal / np.linalg.norm(normal), point])
+
+
+def standing(config: FitScansConfig, scan: Scan, plane: np.ndarray) -> Scan:
+    """What a scan saw above a plane, and around its point.
+
+    Raises:
+        ValueError: nothing.
+    """
+    normal, point = plane
+    apart = scan.points - point
+    kept = (apart @ normal > config.above) & (np.linalg.norm(apart, axis=1) < config.around)
+    if not kept.any():
+        raise ValueError("No point of a scan lies above the plane; check --plane, and --around in the scans' unit.")
+    return Scan(scan.points[kept], scan.towards[kept])
+
+
+def fit(config: FitScansConfig, scans: list[Scan], truth: Path | None, workdir: Path) -> dict[str, Any]:
     """The mesh and its picture; returns the metrics.
 
     Raises:
@@ -121,6 +171,7 @@ def fit(
         "config": experiment_flags.to_json(config),
         "points": len(placed.ranges.point),
         "poses": np.asarray(state.average["poses"]).tolist(),
+        "off_median": _off(scene, state, placed),
         "versions": versions(),
     }
     shapes = {"found": of_mesh(mesh.vertices, mesh.faces)}
@@ -128,20 +179,20 @@ def fit(
         true_vertices, true_faces = meshes.read(truth)
         truth_points = evaluation.sample_surface(true_vertices, true_faces, _POINTS, seed=1)
         found = evaluation.sample_surface(vertices, mesh.faces, _POINTS, seed=0)
-        metrics |= scored(config, np.concatenate([points for points, _ in scans]), found, truth_points)
+        metrics |= scored(config, np.concatenate([scan.points for scan in scans]), found, truth_points)
         shapes["truth"] = of_mesh((true_vertices - placed.centre) / placed.scale, true_faces)
         print(", ".join(f"{name} {metrics[name]:.3g}" for name in ("to_truth_median", "from_truth_median")))
-    files.write_image(workdir / "scans.png", picture(shapes, placed, scans[0][1]))
+    files.write_image(workdir / "scans.png", picture(shapes, state, placed))
     return metrics
 
 
-def in_scene(scans: list[tuple[np.ndarray, np.ndarray]]) -> Placed:
+def in_scene(scans: list[Scan]) -> Placed:
     """The scans, the middle of their points' box moved to the origin, scaled into the unit sphere."""
-    points = np.concatenate([points for points, _ in scans])
+    points = np.concatenate([scan.points for scan in scans])
     centre = 0.5 * (points.min(axis=0) + points.max(axis=0))
     scale = float(np.linalg.norm(points - centre, axis=1).max()) / _REACH
-    number = np.repeat(np.arange(len(scans)), [len(points) for points, _ in scans])
-    towards = np.stack([towards for _, towards in scans])[number]
+    number = np.repeat(np.arange(len(scans)), [len(scan.points) for scan in scans])
+    towards = np.concatenate([scan.towards for scan in scans])
     x, towards = (jnp.asarray(x, jnp.float32) for x in ((points - centre) / scale, towards))
     return Placed(Ranges(x, towards, jnp.asarray(number, jnp.int32)), scale, centre)
 
@@ -179,15 +230,25 @@ def scored(config: FitScansConfig, points: np.ndarray, found: np.ndarray, truth:
     }
 
 
-def picture(shapes: dict[str, Shape], placed: Placed, towards: np.ndarray) -> np.ndarray:
+def picture(shapes: dict[str, Shape], state: FitState, placed: Placed) -> np.ndarray:
     """The points that were measured, and shapes, from the first scanner and from behind; (H, W, 3) sRGB."""
+    x, towards = moved(state.average["poses"], placed.ranges)
+    side = np.asarray(jnp.mean(towards[placed.ranges.scan == 0], axis=0))
     rows = []
-    for side in (towards, -towards):
-        camera = pictures.camera(_PICTURE, 3.0 * side)
-        shown = [labelled(_dots(camera, placed.ranges.point), "measured", _PICTURE)]
+    for direction in (side, -side):
+        camera = pictures.camera(_PICTURE, 3.0 * direction / np.linalg.norm(direction))
+        shown = [labelled(_dots(camera, x), "measured", _PICTURE)]
         shown += [labelled(pictures.true(shape, camera), name, _PICTURE) for name, shape in shapes.items()]
         rows.append(np.concatenate(shown, axis=1))
     return np.concatenate(rows)
+
+
+def _off(scene: Scene, state: FitState, placed: Placed) -> list[float]:
+    """The median distance of each scan's points from the surface, world units."""
+    x, _ = moved(state.average["poses"], placed.ranges)
+    f = placed.scale * np.abs(np.asarray(fields.values(scene.distance, state.average["field"], x)))
+    number = np.asarray(placed.ranges.scan)
+    return [float(np.median(f[number == scan])) for scan in np.unique(number)]
 
 
 def _dots(camera: Camera, points: jax.Array) -> np.ndarray:
@@ -199,8 +260,10 @@ def _dots(camera: Camera, points: jax.Array) -> np.ndarray:
     return dots
 
 
-def _scan(path: Path) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray] | None]:
-    """The points of a scan, and its translation and quaternion if the file has them."""
+def _measured(path: Path, camera: Path | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """The points of a scan in the scanner's axes, and its pose (4, 4) if the file has it."""
+    if camera is not None:
+        return _from_depth(path, camera), None
     if path.suffix.lower() != ".npz":
         return files.read_points(path), None
     if not path.is_file():
@@ -209,30 +272,57 @@ def _scan(path: Path) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray] | None]
         if "points" not in arrays:
             raise ValueError(f"{path} holds the arrays {', '.join(arrays)}, expected points (N, 3); check --scans.")
         known = {"translation", "quaternion_xyzw"} <= set(arrays)
-        pose = (arrays["translation"], arrays["quaternion_xyzw"]) if known else None
+        pose = _pose(arrays["translation"], arrays["quaternion_xyzw"]) if known else None
         return np.asarray(arrays["points"], np.float64), pose
 
 
-def _conf(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Translations and quaternions of the lines `bmesh FILE tx ty tz qx qy qz qw`, by names of files without suffix."""
+def _from_depth(path: Path, camera: Path) -> np.ndarray:
+    """The points (N, 3) of a depth picture, in its camera's axes."""
+    stored, values = files.read_json(camera), files.read_image(path)
+    if missing := [name for name in ("width", "height", "fx", "fy", "cx", "cy") if name not in stored]:
+        raise ValueError(f"{camera} has no {', '.join(missing)}; expected width, height, fx, fy, cx, cy.")
+    if values.shape[:2] != (stored["height"], stored["width"]):
+        raise ValueError(f"{path} has {values.shape[1]} x {values.shape[0]} pixels, and --camera others; correct it.")
+    z = stored.get("depth_unit_m", 0.001) * 65535.0 * np.asarray(values[..., 0], np.float64)
+    row, column = np.nonzero(z)
+    z = z[row, column]
+    return np.stack([z * (column - stored["cx"]) / stored["fx"], z * (row - stored["cy"]) / stored["fy"], z], axis=1)
+
+
+def _poses(path: Path) -> dict[str, np.ndarray]:
+    """Poses (4, 4), scanner to world, by names: of a JSON file, or of lines `bmesh FILE tx ty tz qx qy qz qw`."""
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}; check --poses.")
+    if path.suffix == ".json":
+        found = {name: np.asarray(pose, np.float64) for name, pose in files.read_json(path).items()}
+        if wrong := [name for name, pose in found.items() if pose.shape != (4, 4)]:
+            raise ValueError(f"{path}: {', '.join(wrong)} is no 4 x 4 matrix; expected camera to world.")
+        return found
     found = {}
     for number, line in enumerate(path.read_text().splitlines(), start=1):
         kind, *rest = line.split() or [""]
         if kind != "bmesh":
             continue
         try:
-            name, values = rest[0], np.array([float(value) for value in rest[1:]])
-            found[Path(name).stem] = values[:3], values[3:].reshape(4)
+            values = np.array([float(value) for value in rest[1:]])
+            found[Path(rest[0]).stem] = _pose(values[:3], values[3:].reshape(4))
         except (IndexError, ValueError) as error:
             raise ValueError(f"{path}, line {number}: {line!r}; expected 'bmesh FILE tx ty tz qx qy qz qw'.") from error
     return found
 
 
+def _pose(translation: np.ndarray, quaternion: np.ndarray) -> np.ndarray:
+    """The pose (4, 4) that turns by the inverse of a quaternion (x, y, z, w), as the Stanford repository has it."""
+    pose = np.eye(4)
+    pose[:3, :3], pose[:3, 3] = Rotation.from_quat(quaternion).inv().as_matrix(), translation
+    return pose
+
+
 if __name__ == "__main__":
-    flags.DEFINE_list("scans", None, "range scans, PLY or npz", required=True)
-    flags.DEFINE_string("poses", None, "their poses, a file of lines 'bmesh FILE tx ty tz qx qy qz qw'")
+    flags.DEFINE_list("scans", None, "range scans: PLY, npz, or depth pictures of 16 bits", required=True)
+    flags.DEFINE_string("camera", None, "JSON file of the pinhole that took depth pictures")
+    flags.DEFINE_string("poses", None, "poses of the scans: lines 'bmesh FILE tx ty tz qx qy qz qw', or JSON")
+    flags.DEFINE_list("plane", None, "normal and point, six numbers, of the plane on which the object stands")
     flags.DEFINE_string("truth", None, "mesh of the whole surface, in the frame of the poses")
     flags.DEFINE_string("workdir", None, "folder to write into", required=True)
     experiment_flags.define(FitScansConfig())

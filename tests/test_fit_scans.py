@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
+import imageio.v3 as imageio
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import trimesh
 
 from experiments import fit_scans
-from experiments.fit_scans import FitScansConfig
+from experiments.fit_scans import FitScansConfig, Scan
 from sdfrepar import cameras, files, networks
 from sdfrepar.fitting import Ranges, RangesConfig
 from sdfrepar.fitting.ranges import moved as moved_by
@@ -26,7 +27,8 @@ def half_a_ball(towards, count=1500, seed=0):
     """Points of a ball of 0.2 about (1, 2, 3) that a scanner sees along `towards`."""
     x = np.random.default_rng(seed).standard_normal((count, 3))
     x /= np.linalg.norm(x, axis=1, keepdims=True)
-    return x[x @ towards > 0.1] * 0.2 + [1.0, 2.0, 3.0], np.asarray(towards)
+    x = x[x @ towards > 0.1] * 0.2 + [1.0, 2.0, 3.0]
+    return Scan(x, np.broadcast_to(towards, x.shape))
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +59,10 @@ def test_scans_are_read_with_their_poses(tmp_path):
         [tmp_path / name for name in ("own.npz", "a.npz", "b.ply")], tmp_path / "poses.conf"
     )
     np.testing.assert_allclose(own, points)
-    np.testing.assert_allclose(towards, [0.0, 0.0, 1.0])
+    np.testing.assert_allclose(towards, [[0.0, 0.0, 1.0]])
     np.testing.assert_allclose(a, [[10.0, -1.0, 2.0]], atol=1e-12)
     np.testing.assert_allclose(b, [[-2.0, 0.0, 1.0]], atol=1e-12)
-    np.testing.assert_allclose(along, [-1.0, 0.0, 0.0], atol=1e-12)
+    np.testing.assert_allclose(along, [[-1.0, 0.0, 0.0]], atol=1e-12)
 
 
 def test_scans_that_are_wrong_are_refused(tmp_path):
@@ -75,6 +77,31 @@ def test_scans_that_are_wrong_are_refused(tmp_path):
     (tmp_path / "poses.conf").write_text("bmesh a.ply 1 2\n")
     with pytest.raises(ValueError, match="line 1"):
         fit_scans.read([tmp_path / "a.npz"], tmp_path / "poses.conf")
+
+
+def test_depth_pictures_are_read_and_what_stands_on_a_plane_is_kept(tmp_path):
+    depth = np.zeros((4, 6), np.uint16)
+    depth[1, 2], depth[3, 5] = 500, 1000
+    imageio.imwrite(tmp_path / "depth_7.png", depth)
+    camera = {"width": 6, "height": 4, "fx": 10.0, "fy": 10.0, "cx": 2.0, "cy": 1.0, "depth_unit_m": 0.002}
+    files.write_json(tmp_path / "camera.json", camera)
+    pose = np.eye(4)
+    pose[:3, 3] = [0.0, 0.0, 5.0]
+    files.write_json(tmp_path / "poses.json", {"7": pose.tolist()})
+    given = [tmp_path / "depth_7.png"], tmp_path / "poses.json", tmp_path / "camera.json"
+    (scan,) = fit_scans.read(*given)
+    np.testing.assert_allclose(scan.points, [[0.0, 0.0, 6.0], [0.6, 0.4, 7.0]], atol=1e-6)
+    np.testing.assert_allclose(scan.towards[0], [0.0, 0.0, -1.0], atol=1e-6)
+    config = replace(CONFIG, above=0.5, around=3.0)
+    kept = fit_scans.standing(config, scan, fit_scans.plane_of(["0", "0", "2", "0", "0", "6"]))
+    np.testing.assert_allclose(kept.points, scan.points[1:])
+    with pytest.raises(ValueError, match="No point of a scan lies above"):
+        fit_scans.standing(config, scan, fit_scans.plane_of(["0", "0", "1", "0", "0", "9"]))
+    with pytest.raises(ValueError, match="six numbers"):
+        fit_scans.plane_of(["1", "2"])
+    files.write_json(tmp_path / "camera.json", {**camera, "width": 7})
+    with pytest.raises(ValueError, match="6 x 4 pixels"):
+        fit_scans.read(*given)
 
 
 def test_a_scan_that_is_off_is_brought_back():
