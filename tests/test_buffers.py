@@ -108,3 +108,16 @@ def test_rounds_are_full_and_limited(share, enough):
         assert np.sum(before - left) <= rounds * buffers.capacity(share, SIZE)
         np.testing.assert_allclose(done, (before - left) * np.asarray(VALUES), rtol=1e-6)
     assert np.array_equal(worked(0, share)[1], before)
+
+
+@pytest.mark.parametrize("count", [0, 3, 8, 20])
+def test_a_sum_over_blocks_is_that_of_the_wanted_alone(count):
+    x = jnp.arange(20.0).reshape(20, 1) + 1.0
+    wanted = jnp.asarray(np.random.default_rng(0).permutation(20) < count)
+
+    def work(items, wanted):
+        return {"sum": jnp.sum(jnp.where(wanted[:, None], items, 0.0), axis=0), "blocks": jnp.int32(1)}
+
+    found = buffers.summed(work, wanted, 8, x)
+    np.testing.assert_allclose(found["sum"], jnp.sum(jnp.where(wanted[:, None], x, 0.0), axis=0))
+    assert found["blocks"] == -(-count // 8)

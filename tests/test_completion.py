@@ -204,6 +204,8 @@ def test_a_table_of_completions_goes_on_and_shows_its_cases(tmp_path, monkeypatc
     assert again["cells"] == table["cells"]
     with pytest.raises(runs.OtherRunError, match="another config"):
         compare_completion.compare(replace(config, resolution=32), [balls.prior()], tmp_path)
+    with pytest.raises(ValueError, match="No prior has learnt shapes of 'table'"):
+        compare_completion.Scene(config, [balls.prior()]).prior("table 3")
     with pytest.raises(ValueError, match="in the shapes' unit sphere"):
         replace(config, focals=(0.3,))
 

@@ -96,6 +96,26 @@ def test_two_balls_are_learnt_with_a_code_and_a_colour_each():
     assert found[0] > 0.05 and found[1] < -0.05
 
 
+def test_what_a_code_has_beyond_its_numbers_changes_the_biases():
+    config = DecoderConfig(latent=3, width=16, depth=3, skip=1)
+    decoder, params = networks.decoder(config), with_code(config)
+    changes = 0.1 * jax.random.normal(jax.random.key(5), (config.biases,))
+    longer = {**params, "code": jnp.concatenate([params["code"], changes])}
+    x = jnp.array([0.1, -0.2, 0.3])
+    network, begun = dict(params["network"]), 0
+    for layer in range(config.depth):
+        dense, end = network[f"hidden_{layer}"], begun + config.hidden(layer)
+        network[f"hidden_{layer}"] = {**dense, "bias": dense["bias"] + changes[begun:end]}
+        begun = end
+    expected = decoder.distance({**params, "network": network}, x)
+    for given in (longer, decoder.prepare(longer)):
+        np.testing.assert_allclose(decoder.distance(given, x), expected, atol=1e-6)
+    nothing = {**params, "code": jnp.concatenate([params["code"], jnp.zeros(config.biases)])}
+    np.testing.assert_allclose(decoder.distance(nothing, x), decoder.distance(params, x), atol=1e-6)
+    with pytest.raises(ValueError, match="beyond the 3 of the decoder"):
+        decoder.distance({**params, "code": jnp.zeros(5)}, x)
+
+
 @pytest.mark.parametrize("weight_norm", [True, False])
 def test_a_decoder_named_as_deepsdf_names_it_is_read_back(weight_norm):
     config = DecoderConfig(latent=3, width=16, depth=3, skip=1, weight_norm=weight_norm)

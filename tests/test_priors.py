@@ -143,6 +143,16 @@ def test_shapes_are_sampled_near_one_another_too():
     assert drawn.distances.min() > -0.1 and drawn.distances.max() > 1.0
 
 
+def test_variants_are_stretched_each_in_its_own_way_and_learnt_too(balls):
+    names = list(listing.learnt(replace(TINY, variants=2), [balls]))
+    assert names == [f"balls {name}{variant}" for name in ("long", "round") for variant in ("", "~1", "~2")]
+    sizes = [np.ptp(folder.read(balls / "round.npz", 0.9, "y", v).surface.vertices, axis=0) for v in (0, 1, 2, 1)]
+    np.testing.assert_allclose(sizes[0], sizes[0][0], rtol=1e-3)
+    np.testing.assert_array_equal(sizes[1], sizes[3])
+    assert np.ptp(sizes[1]) > 0.02 and not np.allclose(sizes[1], sizes[2], rtol=0.01)
+    assert listing.family_of("balls long~1") == listing.family_of(str(balls / "long.npz")) == "balls"
+
+
 def test_meshes_are_turned_upright_and_scaled(balls):
     """z, along which they are longest, becomes y; rotations.json turns before that."""
     read = folder.read(balls / "long.npz", 0.9, "z").surface
