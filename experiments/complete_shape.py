@@ -44,7 +44,7 @@ class CompleteConfig:
     density: str = scans.DENSE
     """Of a shape's view, the pixels whose depth is measured: dense, a share like 10%, or a number like 50."""
     noise: float = 0.0
-    """Standard deviation of a shape's depths, share of the depth."""
+    """Standard deviation of the depths, share of them: of a shape's, which get it, and of one's own, which have it."""
     resolution: int = 64
     """Of a shape's square view; of an image of one's own, the most pixels that a side may have."""
     position: tuple[float, float, float] = pictures.POSITION
@@ -91,8 +91,8 @@ def observed(
         raise ValueError("--depth and --points need --camera=FILE.json with intrinsics and scene_from_camera.")
     if depth is not None:
         outline = Path(mask) if mask else None
-        return scans.from_depth(Path(depth), Path(camera), outline, config.unit, config.resolution)
-    return scans.from_points(Path(points or ""), Path(camera), config.resolution)
+        return scans.from_depth(Path(depth), Path(camera), outline, config.unit, config.resolution, config.noise)
+    return scans.from_points(Path(points or ""), Path(camera), config.resolution, config.noise)
 
 
 def complete(config: CompleteConfig, prior: Prior, scan: Scan, shape: Shape | None, workdir: Path) -> dict[str, Any]:

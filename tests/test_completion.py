@@ -226,7 +226,7 @@ class Ball:
     @classmethod
     def claims(cls, radius, maps, config=ALL_COUNT):
         params = cls.subject.prepare({"network": cls.network, "code": jnp.array([radius - 0.4])})
-        along = claims.along_rays(cls.subject.distance, cls.observe, params, CAMERA, maps, config)
+        along = claims.along_rays(cls.subject.distance, cls.observe, params, CAMERA, maps, config, jnp.float32(0.0))
         return along, np.asarray(claims.missed_by(along, jax.vmap(partial(cls.subject.distance, params))(along.point)))
 
 
@@ -261,7 +261,7 @@ def test_a_search_has_the_slope_of_its_loss():
     first = fitting.make_claims_search(Ball.subject, Ball.observe, config).first
 
     def about(code):
-        return first(jnp.array([code]), Ball.network, scan.camera, scan.maps).about
+        return first(jnp.array([code]), Ball.network, scan.camera, scan.maps, jnp.float32(0.0)).about
 
     step = 2e-3
     expected = (about(0.05 + step).loss - about(0.05 - step).loss) / (2 * step)
@@ -292,3 +292,21 @@ def test_what_is_far_off_pulls_no_more_than_the_bend():
         fitting.sum_of_squares(jnp.array([r]), jnp.ones((1, 1)), jnp.ones(1), 2.0).slope[0] for r in (0.1, 1e4)
     )
     assert float(near) == pytest.approx(0.1, rel=1e-2) and float(far) == pytest.approx(2.0, rel=1e-3)
+
+
+def test_noise_that_is_known_weighs_depths_less_and_lets_them_lie_before_the_shape():
+    exact, noisy = (scans.of_shape(balls.shape(0.48), CAMERA, "dense", noise, 3) for noise in (0.0, 0.02))
+    assert exact.noise == 0.0 and noisy.noise == pytest.approx(0.02 * 2.6, rel=0.1)
+    config = ClaimsConfig(enough=50, deviation=0.01)
+    few, many = (claims.at_depths(CAMERA, exact.maps, config, jnp.float32(noise)) for noise in (0.0, 0.1))
+    count = int(exact.maps.measured.sum())
+    total_few, total_many = (float(jnp.sum(c.weight / c.deviation**2)) for c in (few, many))
+    assert total_few == pytest.approx((1 + 2 * config.normal_weight) * 50 / 0.01**2, rel=1e-3)
+    assert total_many < count * (1 + 2 * config.normal_weight) / 0.1**2 < 0.2 * total_few
+    along, _ = Ball.claims(0.5, noisy.maps)
+    assert np.any(np.asarray(along.weight) > 0)
+    params = Ball.subject.prepare({"network": Ball.network, "code": jnp.array([0.1])})
+    far = claims.along_rays(
+        Ball.subject.distance, Ball.observe, params, CAMERA, scans.without_mask(noisy).maps, ALL_COUNT, jnp.float32(0.5)
+    )
+    assert not np.any(np.asarray(far.weight) > 0)

@@ -70,7 +70,7 @@ class Completion:
 
     def _from_view(self, scan: Scan, family: str, told: Progressed) -> np.ndarray:
         spread = self._prior.spread(family)
-        data = (self._prior.network, spread), scan.camera, scan.maps
+        data = (self._prior.network, spread), scan.camera, scan.maps, jnp.float32(scan.noise)
         begun = [self._by_rays.first(code, *data) for code in self._nearest(family, data)]
         state = min(begun, key=lambda state: float(state.loss))
         fit, biases = self._config.fit, self._prior.config.network.biases
@@ -116,7 +116,7 @@ def measured_points(scan: Scan) -> tuple[jax.Array, jax.Array]:
     Raises:
         ValueError: there are no normals.
     """
-    camera, maps = scan
+    camera, maps, _ = scan
     row, column = np.nonzero(np.asarray(maps.measured))
     normals = maps.normal[row, column]
     if not bool(jnp.all(jnp.abs(jnp.sum(normals**2, axis=-1) - 1.0) < 0.1)):

@@ -23,6 +23,8 @@ class Scan(NamedTuple):
 
     camera: Camera
     maps: Maps
+    noise: float = 0.0
+    """Standard deviation of the depths, scene units."""
 
 
 def chosen(density: str, mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -64,7 +66,8 @@ def of_shape(shape: Shape, camera: Camera, density: str, noise: float, seed: int
         raise ValueError(f"The camera at {at} sees nothing of the shape; choose another --position.")
     depth = exact.depth * (1.0 + noise * rng.standard_normal(exact.depth.shape))
     whole = fitting.whole_maps(depth.astype(np.float32), exact.normal, exact.mask)
-    return Scan(camera, whole._replace(measured=jnp.asarray(chosen(density, exact.mask, rng))))
+    maps = whole._replace(measured=jnp.asarray(chosen(density, exact.mask, rng)))
+    return Scan(camera, maps, float(noise * exact.depth[exact.mask].mean()))
 
 
 def without_mask(scan: Scan) -> Scan:
@@ -77,7 +80,7 @@ def without_depths(scan: Scan) -> Scan:
     return scan._replace(maps=scan.maps._replace(measured=jnp.zeros_like(scan.maps.measured)))
 
 
-def from_depth(depth: Path, camera: Path, mask: Path | None, unit: float, resolution: int) -> Scan:
+def from_depth(depth: Path, camera: Path, mask: Path | None, unit: float, resolution: int, noise: float = 0.0) -> Scan:
     """A depth picture of 16 bits, 0 where nothing was measured.
 
     Args:
@@ -86,6 +89,7 @@ def from_depth(depth: Path, camera: Path, mask: Path | None, unit: float, resolu
         mask: a picture, bright where the object is; depths elsewhere are not used. If None there is no outline.
         unit: metres, or whatever the camera's pose is in.
         resolution: pixels that a side may have; every second, or every n-th pixel of a larger picture is taken.
+        noise: standard deviation of the depths, share of them.
 
     Raises:
         FileNotFoundError, ValueError: files that are missing or not what they should be.
@@ -103,10 +107,11 @@ def from_depth(depth: Path, camera: Path, mask: Path | None, unit: float, resolu
         measured = measured & covered
     if not measured.any():
         raise ValueError(f"{depth} has no depth, or none within the mask; expected 16 bits, 0 where nothing is known.")
-    return Scan(*fitting.strided(taken, _maps(z, covered, measured, outlined), _stride(taken, resolution)))
+    seen = fitting.strided(taken, _maps(z, covered, measured, outlined), _stride(taken, resolution))
+    return Scan(*seen, float(noise * z[measured].mean()))
 
 
-def from_points(points: Path, camera: Path, resolution: int) -> Scan:
+def from_points(points: Path, camera: Path, resolution: int, noise: float = 0.0) -> Scan:
     """Points (x, y, z) of a PLY file in the camera's axes, each the depth of the pixel it falls into, the nearest if
     several do.
 
@@ -128,7 +133,8 @@ def from_points(points: Path, camera: Path, resolution: int) -> Scan:
     depth = np.full((height, width), np.inf)
     np.minimum.at(depth, (row[seen], column[seen]), scale * x[seen, 2])
     measured = np.isfinite(depth)
-    return Scan(taken, _maps(np.where(measured, depth, 0.0), measured, measured, measured))
+    maps = _maps(np.where(measured, depth, 0.0), measured, measured, measured)
+    return Scan(taken, maps, float(noise * depth[measured].mean()))
 
 
 def read_camera(path: Path) -> tuple[Camera, float]:

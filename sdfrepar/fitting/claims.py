@@ -70,11 +70,12 @@ class Claims(NamedTuple):
     point: jax.Array  # (N, 3) scene units
     value: jax.Array  # (N,) what the field is there, scene units
     side: jax.Array  # (N,) 0: it is that; 1: it is no less; -1: it is no more
+    deviation: jax.Array  # (N,) by how much it may be off, scene units
     weight: jax.Array  # (N,) 0 where nothing is claimed, or where it is known to be met
 
 
 def make_claims_search(subject: Subject, observe: ObserveConfig, config: ClaimsConfig, *, rays: bool = True) -> Search:
-    """A search of codes (latent,), whose data are network, camera and maps.
+    """A search of codes (latent,), whose data are network, camera, maps, and the deviation () of depths, scene units.
 
     Args:
         subject: a decoder whose code counts deviations, as `networks.in_deviations` makes it.
@@ -83,17 +84,17 @@ def make_claims_search(subject: Subject, observe: ObserveConfig, config: ClaimsC
         rays: whether there are claims along rays; else of measured depths alone, which asks for no march.
     """
 
-    def about(code: jax.Array, network: Any, camera: Camera, maps: Maps) -> Quadratic:
-        made = at_depths(camera, maps, config)
+    def about(code: jax.Array, network: Any, camera: Camera, maps: Maps, noise: jax.Array) -> Quadratic:
+        made = at_depths(camera, maps, config, noise)
         if rays:
             params = subject.prepare({"network": network, "code": code})
-            along = along_rays(subject.distance, observe, params, camera, maps, config)
+            along = along_rays(subject.distance, observe, params, camera, maps, config, noise)
             made = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), made, along)
 
         def missed(some: Claims, wanted: jax.Array) -> Quadratic:
             field, rows = field_and_rows(subject, network, code, some.point)
-            off = missed_by(some, field) / config.deviation
-            return sum_of_squares(off, rows / config.deviation, jnp.where(wanted, some.weight, 0.0), config.bend)
+            off = missed_by(some, field) / some.deviation
+            return sum_of_squares(off, rows / some.deviation[:, None], jnp.where(wanted, some.weight, 0.0), config.bend)
 
         total = buffers.summed(missed, made.weight > 0, _BLOCK, made)
         return jax.tree.map(jnp.add, total, kept_small(code, config.code_weight))
@@ -113,23 +114,35 @@ def field_and_rows(subject: Subject, network: Any, code: jax.Array, points: jax.
     return jax.vmap(row)(points)
 
 
-def at_depths(camera: Camera, maps: Maps, config: ClaimsConfig) -> Claims:
-    """The claims of measured depths, and of normals where they are known: N = 3 * height * width."""
+def at_depths(camera: Camera, maps: Maps, config: ClaimsConfig, noise: jax.Array) -> Claims:
+    """The claims of measured depths, and of normals where they are known: N = 3 * height * width.
+
+    What a decoder gets wrong is alike at neighbours, and of so many depths adds up to no less; noise is not.
+    """
     u, measured, normal = corners(*camera.resolution) + 0.5, maps.measured.reshape(-1), maps.normal.reshape(-1, 3)
     point = jax.vmap(partial(cameras.at_depth, camera))(u, maps.depth.reshape(-1))
-    weight = _weights(measured, jnp.sum(measured), config.enough)
+    alike = config.deviation**2 * jnp.maximum(1.0, jnp.sum(measured) / config.enough)
+    variance = config.deviation**2 + noise**2
+    weight = jnp.where(measured, variance / (alike + noise**2), 0.0)
     known = config.normal_weight * weight * jnp.any(normal != 0, axis=1)
     lifts = jnp.array([0.0, config.lift, -config.lift])
     return Claims(
         point=jnp.concatenate([point + lift * normal for lift in lifts]),
         value=jnp.repeat(lifts, len(u)),
         side=jnp.zeros(3 * len(u)),
+        deviation=jnp.full(3 * len(u), jnp.sqrt(variance)),
         weight=jnp.concatenate([weight, known, known]),
     )
 
 
 def along_rays(
-    distance: Distance, observe: ObserveConfig, params: Any, camera: Camera, maps: Maps, config: ClaimsConfig
+    distance: Distance,
+    observe: ObserveConfig,
+    params: Any,
+    camera: Camera,
+    maps: Maps,
+    config: ClaimsConfig,
+    noise: jax.Array,
 ) -> Claims:
     """The claims of rays as the field is now, N = height * width; a ray weighs as a depth does where all are measured.
 
@@ -140,6 +153,7 @@ def along_rays(
         camera: one camera.
         maps: what is known of its pixels.
         config: how much they weigh.
+        noise: () deviation of the depths, scene units; the free space before them ends so much earlier, twice.
     """
     measured, outlined, mask = (x.reshape(-1) for x in (maps.measured, maps.outlined, maps.mask))
     marched = observing.march_picture(distance, observe, params, camera, maps.measured | maps.outlined)
@@ -147,14 +161,16 @@ def along_rays(
     march = marched.marches
     hit = march.status == Status.HIT
     measured_at = maps.depth.reshape(-1) / (lines.direction @ camera.rotation[:, 2])
-    end = jnp.where(measured, measured_at - config.reach, lines.far)
+    end = jnp.where(measured, measured_at - config.reach - 2.0 * noise, lines.far)
     free = (measured | (outlined & ~mask)) & hit & (march.settled < end)
     met = outlined & mask & ~measured & ~hit & (lines.far > lines.near)
     at = jnp.where(free, _deepest(distance, params, lines, marched, end, free), march.at[:, 0])
     point = lines.origin + at[:, None] * lines.direction
     side = jnp.where(free, 1.0, -1.0)
-    weight = config.outline_weight * _weights(free | met, jnp.sum(mask), config.enough)
-    return jax.lax.stop_gradient(Claims(point, jnp.zeros(len(side)), side, weight))
+    share = jnp.minimum(1.0, config.enough / jnp.maximum(jnp.sum(mask), 1))
+    weight = jnp.where(free | met, config.outline_weight * share, 0.0)
+    value, deviation = jnp.zeros(len(side)), jnp.full(len(side), config.deviation)
+    return jax.lax.stop_gradient(Claims(point, value, side, deviation, weight))
 
 
 def missed_by(claims: Claims, field: jax.Array) -> jax.Array:
@@ -175,7 +191,3 @@ def _deepest(
 
     items = lines, marched.marches.settled, end
     return buffers.skipping(of_line, wanted, items, parts=max(1, len(end) // 64))
-
-
-def _weights(claimed: jax.Array, count: jax.Array, enough: int) -> jax.Array:
-    return jnp.where(claimed, jnp.minimum(1.0, enough / jnp.maximum(count, 1)), 0.0)
