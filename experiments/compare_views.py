@@ -43,7 +43,7 @@ _FREE = ("methods", "shapes")
 class CompareConfig:
     """The cells."""
 
-    shapes: tuple[str, ...] = tuple(f"{family} {number}" for family in ("plane", "mug") for number in range(40, 45))
+    shapes: tuple[str, ...] = tuple(f"{family} {number}" for number in range(45, 50) for family in ("plane", "mug"))
     """Members of families; what the prior has learnt says little."""
     methods: tuple[MethodName, ...] = ("mesh", "pairs", "velocity")
     views: int = 8

@@ -265,3 +265,21 @@ def test_codes_refuse_what_shows_nothing():
         replace(SHORT, recorded=9)
     with pytest.raises(ValueError, match="shown is 1"):
         replace(SHORT, shown=1)
+
+
+@pytest.mark.parametrize("suffix", [".ply", ".npz"])
+def test_colours_of_vertices_are_sampled_with_the_distances(tmp_path, suffix):
+    pytest.importorskip("igl")
+    mesh = trimesh.creation.icosphere(subdivisions=2)
+    codes = np.where(mesh.vertices[:, :1] > 0, [[255, 0, 128]], [[0, 0, 0]]).astype(np.uint8)
+    if suffix == ".npz":
+        np.savez(tmp_path / "ball.npz", v=mesh.vertices, f=mesh.faces, c=codes)
+    else:
+        trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_colors=codes, process=False).export(tmp_path / "ball.ply")
+    shape = folder.read(tmp_path / f"ball{suffix}", 0.9, "y")
+    drawn = samples.sample_all([lambda: shape], 300, seed=0, coloured=True)
+    side = drawn.points[0, :, 0]
+    np.testing.assert_allclose(
+        drawn.colours[0][side > 0.4], np.tile([1.0, 0.0, 0.2158], (np.sum(side > 0.4), 1)), atol=1e-3
+    )
+    assert np.all(drawn.colours[0][side < -0.4] == 0)

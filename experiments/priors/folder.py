@@ -42,7 +42,8 @@ def name(path: Path) -> str:
 
 
 def read(path: Path, radius: float, up: str, variant: int = 0) -> samples.Shape:
-    """A mesh of a folder, turned as its `rotations.json` says, centred, and scaled to reach out to `radius`.
+    """A mesh of a folder, turned as its `rotations.json` says, centred, and scaled to reach out to `radius`; with the
+    colours of its vertices, if it has any.
 
     Args:
         path: of the mesh.
@@ -53,13 +54,15 @@ def read(path: Path, radius: float, up: str, variant: int = 0) -> samples.Shape:
     Raises:
         ValueError: not a closed mesh.
     """
-    vertices, faces = meshes.read(path)
+    (vertices, faces), colours = meshes.read(path), meshes.colours(path)
     rotations = path.parent / ROTATIONS
     if rotations.is_file():
         vertices = vertices @ np.asarray(files.read_json(rotations).get(path.stem, np.eye(3))).T
     if up == "z":
         vertices = vertices @ _Y_FROM_Z.T
-    return samples.of_mesh(meshes.fitted(np.asarray(vertices * _stretch(path, variant), np.float64), radius), faces)
+    return samples.of_mesh(
+        meshes.fitted(np.asarray(vertices * _stretch(path, variant), np.float64), radius), faces, colours
+    )
 
 
 def _stretch(path: Path, variant: int) -> np.ndarray:

@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from scipy.spatial import KDTree
 
 from experiments.priors import families
 from experiments.priors.families import Family
 from experiments.synthetic.meshes import MeshSurface
-from experiments.synthetic.surfaces import FieldSurface, Surface
+from experiments.synthetic.surfaces import Albedo, FieldSurface, Surface
 from sdfrepar import fields, files, grids
 from sdfrepar.reports import Progress
 
@@ -45,9 +46,10 @@ class Shape(NamedTuple):
     """points (N, 3) -> (N,)"""
 
 
-def of_mesh(vertices: np.ndarray, faces: np.ndarray) -> Shape:
-    """A closed mesh in the unit sphere; needs libigl."""
-    return Shape(MeshSurface(vertices, faces, _white), lambda points: grids.mesh_distances(vertices, faces, points))
+def of_mesh(vertices: np.ndarray, faces: np.ndarray, colours: np.ndarray | None = None) -> Shape:
+    """A closed mesh in the unit sphere, with linear colours (V, 3) or white; needs libigl."""
+    albedo = _white if colours is None else _of_nearest(vertices, colours)
+    return Shape(MeshSurface(vertices, faces, albedo), lambda points: grids.mesh_distances(vertices, faces, points))
 
 
 def of_family(family: Family, rng: np.random.Generator) -> Shape:
@@ -108,6 +110,18 @@ def _beside(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _in_ball(count: int, rng: np.random.Generator) -> np.ndarray:
     direction = rng.standard_normal((count, 3))
     return direction / np.linalg.norm(direction, axis=1, keepdims=True) * rng.random((count, 1)) ** (1.0 / 3.0)
+
+
+def _of_nearest(vertices: np.ndarray, colours: np.ndarray) -> Albedo:
+    """The colours of three vertices next to a point, the nearer the more."""
+    tree = KDTree(vertices)
+
+    def albedo(points: np.ndarray) -> np.ndarray:
+        distances, nearest = tree.query(points, k=3)
+        weights = 1.0 / (distances + 1e-9)
+        return np.einsum("nk,nkc->nc", weights / weights.sum(axis=1, keepdims=True), colours[nearest])
+
+    return albedo
 
 
 def _white(points: np.ndarray) -> np.ndarray:

@@ -77,6 +77,16 @@ def read(path: Path) -> tuple[np.ndarray, np.ndarray]:
         return arrays["v"], arrays["f"]
 
 
+def colours(path: Path) -> np.ndarray | None:
+    """Linear colours (V, 3) of the vertices that `read` gives, if the file has any; of an .npz file, sRGB codes c."""
+    if path.suffix.lower() == ".npz":
+        with np.load(path) as arrays:
+            codes = arrays.get("c")
+    else:
+        codes = files.read_vertex_colours(path)
+    return None if codes is None else files.decode_srgb(codes[:, :3] / 255.0)
+
+
 def fitted(vertices: np.ndarray, radius: float) -> np.ndarray:
     """Vertices (V, 3), the centre of their box moved to the origin, scaled to reach out to `radius`."""
     centred = vertices - 0.5 * (vertices.min(axis=0) + vertices.max(axis=0))

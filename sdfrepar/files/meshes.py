@@ -86,6 +86,19 @@ def read_mesh(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     return vertices, faces
 
 
+def read_vertex_colours(path: str | Path) -> np.ndarray | None:
+    """The sRGB codes (V, 3) uint8 of the vertices of `read_mesh`, or None where the file has none.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_mesh`.
+    """
+    import trimesh
+
+    read_mesh(path)
+    visual: Any = trimesh.load_mesh(path, process=False).visual
+    return np.asarray(visual.vertex_colors)[:, :3] if visual.kind == "vertex" else None
+
+
 def read_points(path: str | Path) -> np.ndarray:
     """The points (P, 3) float64 of a PLY file, text or binary; of a mesh, its vertices.
 
