@@ -148,6 +148,14 @@ def test_files_that_are_wrong_are_refused(own, tmp_path):
 # Codes
 
 
+def test_scales_come_to_the_same_radius():
+    scan = scans.of_shape(balls.shape(RADIUS), CAMERA, "dense", 0.0, 0)
+    code = Completion(replace(METHOD, strides=(2, 1)), balls.prior()).code("ours + mask", scan, "mug")
+    assert 0.4 + code[0] == pytest.approx(RADIUS, abs=5e-3)
+    with pytest.raises(ValueError, match="say 2,1"):
+        replace(METHOD, strides=())
+
+
 @pytest.mark.parametrize("method", ["DeepSDF", "ours", "ours + mask"])
 def test_every_method_finds_a_radius_from_twenty_depths(completion, method):
     scan = scans.of_shape(balls.shape(RADIUS), CAMERA, "20", 0.0, 0)

@@ -30,6 +30,9 @@ class MethodConfig:
     starts: int = 4
     """Of ours: how many codes the search begins at, the mean and those of learnt shapes of the family that come nearest
     to the measured depths; the one that ends best is taken."""
+    strides: tuple[int, ...] = (1,)
+    """Of ours: the pixels that are looked at, scale after scale of as many steps: every so many of a row and of a
+    column. 2,1 is quicker where a scan is large."""
     observe: ObserveConfig = field(default_factory=lambda: ObserveConfig(block=256))
     fit: ClaimsConfig = field(default_factory=ClaimsConfig)
     lifted: LiftedConfig = field(default_factory=LiftedConfig)
@@ -38,6 +41,8 @@ class MethodConfig:
         """Refuse what cannot work."""
         if self.starts < 1:
             raise ValueError(f"starts is {self.starts}; a search begins at one code at least.")
+        if not self.strides or min(self.strides) < 1:
+            raise ValueError(f"strides is {self.strides}; expected pixels for each scale, at least 1, say 2,1.")
 
 
 class Completion:
@@ -69,17 +74,26 @@ class Completion:
         return self._config.lifted.steps if method == "DeepSDF" else fit.steps + fit.bias_steps
 
     def _from_view(self, scan: Scan, family: str, told: Progressed) -> np.ndarray:
-        spread = self._prior.spread(family)
-        data = (self._prior.network, spread), scan.camera, scan.maps, jnp.float32(scan.noise)
-        begun = [self._by_rays.first(code, *data) for code in self._nearest(family, data)]
-        state = min(begun, key=lambda state: float(state.loss))
-        fit, biases = self._config.fit, self._prior.config.network.biases
-        for number in range(fit.steps + fit.bias_steps):
-            if number == fit.steps:
-                state = self._by_rays.first(jnp.concatenate([state.unknown, jnp.zeros(biases)]), *data)
+        fit, spread = self._config.fit, self._prior.spread(family)
+        network, noise = (self._prior.network, spread), jnp.float32(scan.noise)
+        scales = [(network, *fitting.strided(scan.camera, scan.maps, stride), noise) for stride in self._config.strides]
+        begun = [self._by_rays.first(code, *scales[0]) for code in self._nearest(family, scales[0])]
+        code = min(begun, key=lambda state: float(state.loss)).unknown
+        for number, data in enumerate(scales):
+            first, last = (n * fit.steps // len(scales) for n in (number, number + 1))
+            code = self._searched(code, data, range(first, last), told)
+        if fit.bias_steps:
+            code = jnp.concatenate([code, jnp.zeros(self._prior.config.network.biases)])
+            code = self._searched(code, scales[-1], range(fit.steps, fit.steps + fit.bias_steps), told)
+        return np.asarray(networks.from_deviations(spread, code, fit.bias_deviation))
+
+    def _searched(self, code: jax.Array, data: tuple[Any, ...], steps: range, told: Progressed) -> jax.Array:
+        """The code, deviations, after some steps."""
+        state = self._by_rays.first(code, *data)
+        for number in steps:
             state = self._by_rays.step(state, *data)
             _tell(told, number, {"loss": state.loss, "deviations": jnp.linalg.norm(state.unknown)}, "loss")
-        return np.asarray(networks.from_deviations(spread, state.unknown, fit.bias_deviation))
+        return state.unknown
 
     def _nearest(self, family: str, data: tuple[Any, ...]) -> list[jax.Array]:
         """Codes (latent,), deviations, where searches by depths alone end that begin at the nearest learnt shapes."""
