@@ -26,6 +26,9 @@ from sdfrepar.rendering import buffers
 # Samples behind the first hit of a ray among which the deepest is sought; they lie closer next to the hit.
 _BEHIND = 16
 
+# A depth is hardly ever off by more than so many deviations.
+_OUTLYING = 3.0
+
 # Claims at a time.
 _BLOCK = 256
 
@@ -153,7 +156,7 @@ def along_rays(
         camera: one camera.
         maps: what is known of its pixels.
         config: how much they weigh.
-        noise: () deviation of the depths, scene units; the free space before them ends so much earlier, twice.
+        noise: () deviation of the depths, scene units; the free space before them ends some of these earlier.
     """
     measured, outlined, mask = (x.reshape(-1) for x in (maps.measured, maps.outlined, maps.mask))
     marched = observing.march_picture(distance, observe, params, camera, maps.measured | maps.outlined)
@@ -161,7 +164,7 @@ def along_rays(
     march = marched.marches
     hit = march.status == Status.HIT
     measured_at = maps.depth.reshape(-1) / (lines.direction @ camera.rotation[:, 2])
-    end = jnp.where(measured, measured_at - config.reach - 2.0 * noise, lines.far)
+    end = jnp.where(measured, measured_at - config.reach - _OUTLYING * noise, lines.far)
     free = (measured | (outlined & ~mask)) & hit & (march.settled < end)
     met = outlined & mask & ~measured & ~hit & (lines.far > lines.near)
     at = jnp.where(free, _deepest(distance, params, lines, marched, end, free), march.at[:, 0])
@@ -169,8 +172,8 @@ def along_rays(
     side = jnp.where(free, 1.0, -1.0)
     share = jnp.minimum(1.0, config.enough / jnp.maximum(jnp.sum(mask), 1))
     weight = jnp.where(free | met, config.outline_weight * share, 0.0)
-    value, deviation = jnp.zeros(len(side)), jnp.full(len(side), config.deviation)
-    return jax.lax.stop_gradient(Claims(point, value, side, deviation, weight))
+    deviation = jnp.sqrt(config.deviation**2 + jnp.where(measured, noise, 0.0) ** 2)
+    return jax.lax.stop_gradient(Claims(point, jnp.zeros(len(side)), side, deviation, weight))
 
 
 def missed_by(claims: Claims, field: jax.Array) -> jax.Array:
