@@ -234,7 +234,7 @@ class Ball:
     @classmethod
     def claims(cls, radius, maps, config=ALL_COUNT):
         params = cls.subject.prepare({"network": cls.network, "code": jnp.array([radius - 0.4])})
-        along = claims.along_rays(cls.subject.distance, cls.observe, params, CAMERA, maps, config, jnp.float32(0.0))
+        along, _ = claims.along_rays(cls.subject.distance, cls.observe, params, CAMERA, maps, config, jnp.float32(0.0))
         return along, np.asarray(claims.missed_by(along, jax.vmap(partial(cls.subject.distance, params))(along.point)))
 
 
@@ -314,7 +314,20 @@ def test_noise_that_is_known_weighs_depths_less_and_lets_them_lie_before_the_sha
     along, _ = Ball.claims(0.5, noisy.maps)
     assert np.any(np.asarray(along.weight) > 0)
     params = Ball.subject.prepare({"network": Ball.network, "code": jnp.array([0.1])})
-    far = claims.along_rays(
+    far, at_hits = claims.along_rays(
         Ball.subject.distance, Ball.observe, params, CAMERA, scans.without_mask(noisy).maps, ALL_COUNT, jnp.float32(0.5)
     )
     assert not np.any(np.asarray(far.weight) > 0)
+    # The large ball is met on average 0.02 before the depths of the small one; the field there is to be so much.
+    meets = np.asarray(at_hits.weight) > 0
+    assert meets.sum() == count
+    np.testing.assert_allclose(np.mean(np.asarray(at_hits.value)[meets]), 0.02, atol=0.006)
+
+
+def test_noise_leaves_a_thin_shape_as_thick_as_it_is():
+    """Depths that lie half a radius off, before and behind, on average where they belong."""
+    small = balls.shape(0.2)
+    scan = scans.of_shape(small, pictures.camera(48), "dense", 0.04, 1)
+    scan = scan._replace(maps=scan.maps._replace(normal=jnp.zeros_like(scan.maps.normal)))
+    code = Completion(METHOD, balls.prior()).code("ours", scan, "mug")
+    assert 0.4 + code[0] == pytest.approx(0.2, abs=0.04)

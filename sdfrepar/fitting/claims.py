@@ -15,10 +15,11 @@ import jax
 import jax.numpy as jnp
 
 from sdfrepar import cameras, observing, raygen
-from sdfrepar.fields import Distance
+from sdfrepar.fields import Distance, gradient
 from sdfrepar.fitting.least_squares import Quadratic, Search, kept_small, make_search, sum_of_squares
 from sdfrepar.fitting.maps import Maps
 from sdfrepar.imaging import corners
+from sdfrepar.numerics import away_from_zero
 from sdfrepar.observing import Marched, ObserveConfig, Subject
 from sdfrepar.records import Camera, Line, Status
 from sdfrepar.rendering import buffers
@@ -28,6 +29,9 @@ _BEHIND = 16
 
 # A depth is hardly ever off by more than so many deviations.
 _OUTLYING = 3.0
+
+# A surface that is seen flatter is taken to be seen so.
+_FLATTEST = 0.1
 
 # Claims at a time.
 _BLOCK = 256
@@ -91,8 +95,10 @@ def make_claims_search(subject: Subject, observe: ObserveConfig, config: ClaimsC
         made = at_depths(camera, maps, config, noise)
         if rays:
             params = subject.prepare({"network": network, "code": code})
-            along = along_rays(subject.distance, observe, params, camera, maps, config, noise)
-            made = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), made, along)
+            along, at_hits = along_rays(subject.distance, observe, params, camera, maps, config, noise)
+            elsewhere = jnp.where(jnp.tile(at_hits.weight > 0, 3), 0.0, made.weight)
+            parts = made._replace(weight=elsewhere), along, at_hits
+            made = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
 
         def missed(some: Claims, wanted: jax.Array) -> Quadratic:
             field, rows = field_and_rows(subject, network, code, some.point)
@@ -124,16 +130,14 @@ def at_depths(camera: Camera, maps: Maps, config: ClaimsConfig, noise: jax.Array
     """
     u, measured, normal = corners(*camera.resolution) + 0.5, maps.measured.reshape(-1), maps.normal.reshape(-1, 3)
     point = jax.vmap(partial(cameras.at_depth, camera))(u, maps.depth.reshape(-1))
-    alike = config.deviation**2 * jnp.maximum(1.0, jnp.sum(measured) / config.enough)
-    variance = config.deviation**2 + noise**2
-    weight = jnp.where(measured, variance / (alike + noise**2), 0.0)
+    weight, deviation = _of_depths(measured, config, noise)
     known = config.normal_weight * weight * jnp.any(normal != 0, axis=1)
     lifts = jnp.array([0.0, config.lift, -config.lift])
     return Claims(
         point=jnp.concatenate([point + lift * normal for lift in lifts]),
         value=jnp.repeat(lifts, len(u)),
         side=jnp.zeros(3 * len(u)),
-        deviation=jnp.full(3 * len(u), jnp.sqrt(variance)),
+        deviation=jnp.full(3 * len(u), deviation),
         weight=jnp.concatenate([weight, known, known]),
     )
 
@@ -146,8 +150,11 @@ def along_rays(
     maps: Maps,
     config: ClaimsConfig,
     noise: jax.Array,
-) -> Claims:
+) -> tuple[Claims, Claims]:
     """The claims of rays as the field is now, N = height * width; a ray weighs as a depth does where all are measured.
+
+    Of rays that meet the shape where their depth says, but for its noise, the second claims hold in the place of those
+    `at_depths`: that the field at the hit is what brings it to the depth. A noisy point itself may lie beyond a wall.
 
     Args:
         distance: the field.
@@ -173,7 +180,44 @@ def along_rays(
     share = jnp.minimum(1.0, config.enough / jnp.maximum(jnp.sum(mask), 1))
     weight = jnp.where(free | met, config.outline_weight * share, 0.0)
     deviation = jnp.sqrt(config.deviation**2 + jnp.where(measured, noise, 0.0) ** 2)
-    return jax.lax.stop_gradient(Claims(point, jnp.zeros(len(side)), side, deviation, weight))
+    along = Claims(point, jnp.zeros(len(side)), side, deviation, weight)
+    meets = measured & hit & (jnp.abs(march.settled - measured_at) < _OUTLYING * noise)
+    at_hits = _at_hits(distance, params, lines, march.settled, measured_at, meets, config, noise)
+    return jax.lax.stop_gradient((along, at_hits))
+
+
+def _at_hits(
+    distance: Distance,
+    params: Any,
+    lines: Line,
+    settled: jax.Array,
+    measured_at: jax.Array,
+    meets: jax.Array,
+    config: ClaimsConfig,
+    noise: jax.Array,
+) -> Claims:
+    """The claims of depths, distances (N,) along lines, at the points where these meet the shape."""
+
+    def slope_at(line: Line, t: jax.Array) -> jax.Array:
+        normal = gradient(distance, params, line.origin + t * line.direction)
+        return away_from_zero(normal @ line.direction, _FLATTEST)
+
+    slope = buffers.skipping(slope_at, meets, (lines, settled), parts=max(1, len(meets) // _BLOCK))
+    weight, deviation = _of_depths(meets, config, noise)
+    return Claims(
+        point=lines.origin + settled[:, None] * lines.direction,
+        value=slope * (settled - measured_at),
+        side=jnp.zeros(len(meets)),
+        deviation=jnp.where(meets, jnp.abs(slope), 1.0) * deviation,
+        weight=weight,
+    )
+
+
+def _of_depths(measured: jax.Array, config: ClaimsConfig, noise: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The weights (N,) of depths, and their deviation ()."""
+    alike = config.deviation**2 * jnp.maximum(1.0, jnp.sum(measured) / config.enough)
+    variance = config.deviation**2 + noise**2
+    return jnp.where(measured, variance / (alike + noise**2), 0.0), jnp.sqrt(variance)
 
 
 def missed_by(claims: Claims, field: jax.Array) -> jax.Array:
