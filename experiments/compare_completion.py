@@ -100,9 +100,10 @@ class Cell(NamedTuple):
     method: MethodName
 
     @property
-    def row(self) -> tuple[str, str, float, float]:
-        """Of the table: family, density, focal length, noise."""
-        return listing.family_of(self.shape), self.density, self.focal, self.noise
+    def label(self) -> dict[str, Any]:
+        """What it has in common with those that it is summed up with."""
+        rest = {name: value for name, value in self._asdict().items() if name != "shape"}
+        return {"family": listing.family_of(self.shape), **rest}
 
 
 def main(argv: Sequence[str]) -> None:
@@ -141,7 +142,7 @@ def compare(config: CompareConfig, priors: Sequence[Prior], workdir: Path) -> di
             line = done[cell] = {**cell._asdict(), **about}
             files.append_json_line(workdir / LINES, line)
             progress.update(number + 1, {"chamfer": math.nan if line["chamfer"] is None else line["chamfer"]})
-    table = {"cells": _medians(wanted, done), "versions": versions()}
+    table = {"cells": scores.grouped((cell.label, done[cell]) for cell in wanted), "versions": versions()}
     files.write_json(workdir / "table.json", table)
     files.write_bytes(workdir / "table.md", markdown(config, table).encode())
     print(markdown(config, table))
@@ -225,10 +226,8 @@ def markdown(config: CompareConfig, table: dict[str, Any]) -> str:
 
 def cases(config: CompareConfig, scene: Scene, wanted: list[Cell], done: dict[Cell, dict[str, Any]]) -> np.ndarray:
     """The best, the median and the worst completion of the last method, beside those of the others; (H, W, 3) sRGB."""
-    last = [cell for cell in wanted if cell.method == config.methods[-1]]
-    last.sort(key=lambda cell: math.inf if done[cell]["chamfer"] is None else done[cell]["chamfer"])
     rows = []
-    for cell in (last[0], last[len(last) // 2], last[-1]):
+    for cell in scores.best_median_worst({cell: done[cell] for cell in wanted if cell.method == config.methods[-1]}):
         codes = {}
         for method in config.methods:
             found = done[cell._replace(method=method)]
@@ -270,19 +269,6 @@ def _begun(config: CompareConfig, priors: Sequence[Prior], workdir: Path) -> lis
 
 def _cell(line: dict[str, Any]) -> Cell:
     return Cell(*(line[name] for name in Cell._fields))
-
-
-def _medians(wanted: list[Cell], done: dict[Cell, dict[str, Any]]) -> list[dict[str, Any]]:
-    """The table: what is summed up, and over how many."""
-    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for cell in wanted:
-        groups.setdefault((*cell.row, cell.method), []).append(done[cell])
-    found = []
-    for (family, density, focal, noise, method), lines in groups.items():
-        about = {"family": family, "density": density, "focal": focal, "noise": noise, "method": method}
-        seconds = float(np.median([line["seconds"] for line in lines]))
-        found.append({**about, **scores.summary([line["chamfer"] for line in lines]), "seconds": seconds})
-    return found
 
 
 def _by_row(table: dict[str, Any]) -> dict[tuple[str, str, float, float], dict[str, float | None]]:

@@ -11,7 +11,6 @@ work directory:
 """
 
 import itertools
-import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -68,6 +67,11 @@ class Cell(NamedTuple):
     shape: str
     method: MethodName
 
+    @property
+    def label(self) -> dict[str, Any]:
+        """What it has in common with those that it is summed up with."""
+        return {"family": listing.family_of(self.shape), "method": self.method}
+
 
 class Scene:
     """The shapes of the cells, and their pictures; what takes long is made once."""
@@ -121,7 +125,7 @@ def compare(config: CompareConfig, prior: Prior, workdir: Path) -> dict[str, Any
             done[cell] = {**cell._asdict(), "chamfer": chamfer, "seconds": seconds, "code": code}
             files.append_json_line(workdir / LINES, done[cell])
             progress.update(number + 1, {"chamfer": chamfer})
-    table = {"cells": _medians(wanted, done), "versions": versions()}
+    table = {"cells": scores.grouped((cell.label, done[cell]) for cell in wanted), "versions": versions()}
     files.write_json(workdir / "table.json", table)
     text = markdown(config, table)
     files.write_bytes(workdir / "table.md", text.encode())
@@ -152,10 +156,8 @@ def cases(
     workdir: Path,
 ) -> np.ndarray:
     """The best, the median and the worst fit of the last method, beside those of the others; (H, W, 3) sRGB."""
-    last = [cell for cell in wanted if cell.method == config.methods[-1]]
-    last.sort(key=lambda cell: math.inf if done[cell]["chamfer"] is None else done[cell]["chamfer"])
     rows = []
-    for cell in (last[0], last[len(last) // 2], last[-1]):
+    for cell in scores.best_median_worst({cell: done[cell] for cell in wanted if cell.method == config.methods[-1]}):
         start = method.mesh_of(method.start(_seed(cell)), listing.family_of(cell.shape), config.mesh_resolution)
         found = {"start": (start.vertices, start.faces)}
         for name in config.methods:
@@ -172,19 +174,6 @@ def _seed(cell: Cell) -> int:
 
 def _mesh_path(workdir: Path, cell: Cell) -> Path:
     return workdir / "meshes" / f"{Path(cell.shape).stem} {cell.method}.ply"
-
-
-def _medians(wanted: list[Cell], done: dict[Cell, dict[str, Any]]) -> list[dict[str, Any]]:
-    """The table: what is summed up, and over how many."""
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for cell in wanted:
-        groups.setdefault((listing.family_of(cell.shape), cell.method), []).append(done[cell])
-    found = []
-    for (family, method), lines in groups.items():
-        seconds = float(np.median([line["seconds"] for line in lines]))
-        summary = scores.summary([line["chamfer"] for line in lines])
-        found.append({"family": family, "method": method, **summary, "seconds": seconds})
-    return found
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ from experiments.flags import RunError
 from experiments.panels import labelled
 from experiments.priors import pictures
 from experiments.priors.samples import Shape, of_mesh
+from experiments.priors.scans import read_pinhole
 from experiments.synthetic import meshes
 from experiments.versions import versions
 from sdfrepar import cameras, evaluation, fields, files, fitting, meshing, networks
@@ -278,9 +279,7 @@ def _measured(path: Path, camera: Path | None) -> tuple[np.ndarray, np.ndarray |
 
 def _from_depth(path: Path, camera: Path) -> np.ndarray:
     """The points (N, 3) of a depth picture, in its camera's axes."""
-    stored, values = files.read_json(camera), files.read_image(path)
-    if missing := [name for name in ("width", "height", "fx", "fy", "cx", "cy") if name not in stored]:
-        raise ValueError(f"{camera} has no {', '.join(missing)}; expected width, height, fx, fy, cx, cy.")
+    stored, values = read_pinhole(camera), files.read_image(path)
     if values.shape[:2] != (stored["height"], stored["width"]):
         raise ValueError(f"{path} has {values.shape[1]} x {values.shape[0]} pixels, and --camera others; correct it.")
     z = stored.get("depth_unit_m", 0.001) * 65535.0 * np.asarray(values[..., 0], np.float64)

@@ -26,8 +26,14 @@ def surface_point(distance: Distance, params: Any, ray: Ray | Line, t: jax.Array
     t = jax.lax.stop_gradient(t)
     x = ray.origin + t * ray.direction
     f = distance(params, x)
-    slope = jax.lax.stop_gradient(gradient(distance, params, x) @ ray.direction)
-    return x - f / away_from_zero(slope, _SLOPE_FLOOR) * ray.direction
+    return x - f / jax.lax.stop_gradient(slope_along(distance, params, x, ray.direction)) * ray.direction
+
+
+def slope_along(
+    distance: Distance, params: Any, x: jax.Array, direction: jax.Array, floor: float = _SLOPE_FLOOR
+) -> jax.Array:
+    """The slope n·d () of the field at x (3,) along a unit direction (3,), kept `floor` away from zero."""
+    return away_from_zero(gradient(distance, params, x) @ direction, floor)
 
 
 def normal(distance: Distance, params: Any, x: jax.Array) -> jax.Array:

@@ -1,6 +1,5 @@
 """From what a depth camera tells to a code: by what its rays claim (ours), or from lifted points [P19]."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
@@ -9,18 +8,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.flags import RunError
 from experiments.priors import scans
 from experiments.priors.scans import Scan
 from experiments.priors.store import Prior
+from experiments.priors.telling import Progressed, tell
 from sdfrepar import cameras, fitting, networks
 from sdfrepar.fitting import ClaimsConfig, LiftedConfig, SearchState
 from sdfrepar.observing import ObserveConfig
 
-MethodName = Literal["DeepSDF", "ours", "ours + mask"]
+_CURE = "lower the learning rate"
 
-Progressed = Callable[[int, dict[str, float]], None]
-"""Told of the steps done, and of their metrics."""
+MethodName = Literal["DeepSDF", "ours", "ours + mask"]
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ class Completion:
         state = self._by_rays.first(code, *data)
         for number in steps:
             state = self._by_rays.step(state, *data)
-            _tell(told, number, {"loss": state.loss, "deviations": jnp.linalg.norm(state.unknown)}, "loss")
+            tell(told, number, {"loss": state.loss, "deviations": jnp.linalg.norm(state.unknown)}, "loss", _CURE)
         return state.unknown
 
     def _nearest(self, family: str, data: tuple[Any, ...]) -> list[jax.Array]:
@@ -120,7 +118,7 @@ class Completion:
         key = jax.random.key(0)
         for number in range(config.steps):
             state, metrics = self._lifted(state, self._prior.network, samples, distances, key)
-            _tell(told, number, metrics, "distance")
+            tell(told, number, metrics, "distance", _CURE)
         return np.asarray(state.params["code"])
 
 
@@ -137,15 +135,3 @@ def measured_points(scan: Scan) -> tuple[jax.Array, jax.Array]:
         raise ValueError("The scan has no normals, and DeepSDF lifts points along them; choose --method=ours.")
     film = jnp.stack([jnp.asarray(column) + 0.5, jnp.asarray(row) + 0.5], axis=-1)
     return jax.vmap(partial(cameras.at_depth, camera))(film, maps.depth[row, column]), normals
-
-
-# Steps between two lines of progress: to ask for a number waits for it.
-_TOLD = 10
-
-
-def _tell(told: Progressed, number: int, metrics: dict[str, jax.Array], loss: str) -> None:
-    if number % _TOLD == _TOLD - 1:
-        values = {name: float(value) for name, value in metrics.items()}
-        if not np.isfinite(values[loss]):
-            raise RunError(f"The loss is not finite at step {number}; lower the learning rate.")
-        told(number + 1, values)

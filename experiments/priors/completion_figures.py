@@ -6,7 +6,7 @@ from dataclasses import replace
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.panels import labelled
+from experiments.panels import grid, labelled
 from experiments.priors import pictures
 from experiments.priors.pictures import Pictures
 from experiments.priors.samples import Shape
@@ -30,7 +30,7 @@ def case(drawn: Pictures, scan: Scan, shape: Shape | None, codes: Mapping[str, n
         columns.append([labelled(pictures.true(shape, view), "truth", _RESOLUTION) for view in views])
     for name, code in codes.items():
         columns.append([labelled(drawn.decoded(code, view), name, _RESOLUTION) for view in views])
-    return _grid(columns)
+    return grid(columns)
 
 
 def square(camera: Camera) -> Camera:
@@ -51,15 +51,3 @@ def behind(camera: Camera) -> Camera:
     x, y, z = np.asarray(camera.position)
     radius = float(np.linalg.norm([x, y, z]))
     return pictures.camera(_RESOLUTION, (-x, y, -z), 2.0 * float(np.arcsin(min(1.0 / radius, 0.9))))
-
-
-def _grid(columns: list[list[np.ndarray]]) -> np.ndarray:
-    """Pictures beside and below one another, at their top left."""
-    height = max(picture.shape[0] for column in columns for picture in column)
-    width = max(picture.shape[1] for column in columns for picture in column)
-
-    def padded(picture: np.ndarray) -> np.ndarray:
-        missing = (0, height - picture.shape[0]), (0, width - picture.shape[1]), (0, 0)
-        return np.pad(picture, missing, constant_values=1.0)
-
-    return np.concatenate([np.concatenate([padded(picture) for picture in column]) for column in columns], axis=1)

@@ -54,7 +54,7 @@ def read(path: Path, radius: float, up: str, variant: int = 0) -> samples.Shape:
     Raises:
         ValueError: not a closed mesh.
     """
-    (vertices, faces), colours = meshes.read(path), meshes.colours(path)
+    vertices, faces, colours = meshes.read_coloured(path)
     rotations = path.parent / ROTATIONS
     if rotations.is_file():
         vertices = vertices @ np.asarray(files.read_json(rotations).get(path.stem, np.eye(3))).T

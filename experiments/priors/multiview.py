@@ -1,6 +1,6 @@
 """From posed pictures to a shape of a family: by pairs of them [D20], by rendering them [B22], or by moving a mesh."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Literal, NamedTuple
@@ -14,6 +14,7 @@ from experiments.priors import mesh_baseline, scores
 from experiments.priors.mesh_baseline import MeshConfig
 from experiments.priors.samples import Shape
 from experiments.priors.store import Prior
+from experiments.priors.telling import Progressed, tell
 from experiments.synthetic import photography
 from sdfrepar import cameras, fitting, imaging, networks
 from sdfrepar.fitting import FitConfig, PairsConfig
@@ -26,12 +27,6 @@ from sdfrepar.rendering import RenderConfig
 
 MethodName = Literal["mesh", "pairs", "grazing", "velocity", "distance", "relaxed", "interior"]
 """mesh: the baseline; pairs: photometric consistency [D20]; else how rendered pictures are differentiated."""
-
-Progressed = Callable[[int, dict[str, float]], None]
-"""Told of the steps done, and of their metrics."""
-
-# Steps between two lines of progress: to ask for a number waits for it.
-_TOLD = 10
 
 
 @dataclass(frozen=True)
@@ -170,9 +165,7 @@ class MultiView:
             state = self._pairs.first(unknown, *data)
             for number in range(steps):
                 state = self._pairs.step(state, *data)
-                if not np.isfinite(loss := float(state.loss)):
-                    raise RunError(f"The loss is not finite at step {number}; begin at another --seed.")
-                told(level * steps + number + 1, {"loss": loss})
+                tell(told, level * steps + number, {"loss": state.loss}, "loss", "begin at another --seed")
             unknown = state.unknown
         return np.asarray(unknown)
 
@@ -186,11 +179,8 @@ class MultiView:
         state = fitting.start(fit, params)
         for number in range(fit.steps):
             state, metrics = step(state, pixels, key)
-            if number % _TOLD == _TOLD - 1:
-                values = {name: float(metrics[name]) for name in ("loss", "psnr", "hits")}
-                if not np.isfinite(values["loss"]):
-                    raise RunError(f"The loss is not finite at step {number}; lower --by.fit.shape_rate.")
-                told(number + 1, values)
+            shown = {name: metrics[name] for name in ("loss", "psnr", "hits")}
+            tell(told, number, shown, "loss", "lower --by.fit.shape_rate")
         return np.asarray(state.average["sdf"]["code"])
 
     def _make_step(self, method: MethodName, family: str) -> Any:

@@ -1,7 +1,7 @@
 """What one depth camera tells of a shape: some depths, and where there is nothing; rendered, or from files."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +14,7 @@ from sdfrepar.records import Camera
 
 DENSE = "dense"
 
-# What a camera's file says besides `scene_from_camera`.
+# What a camera's file says in any case.
 _INTRINSICS = ("width", "height", "fx", "fy", "cx", "cy")
 
 
@@ -75,11 +75,6 @@ def without_mask(scan: Scan) -> Scan:
     return scan._replace(maps=scan.maps._replace(outlined=scan.maps.measured))
 
 
-def without_depths(scan: Scan) -> Scan:
-    """The scan that knows the outline alone."""
-    return scan._replace(maps=scan.maps._replace(measured=jnp.zeros_like(scan.maps.measured)))
-
-
 def from_depth(depth: Path, camera: Path, mask: Path | None, unit: float, resolution: int, noise: float = 0.0) -> Scan:
     """A depth picture of 16 bits, 0 where nothing was measured.
 
@@ -137,6 +132,19 @@ def from_points(points: Path, camera: Path, resolution: int, noise: float = 0.0)
     return Scan(taken, maps, float(noise * depth[measured].mean()))
 
 
+def read_pinhole(path: Path, *more: str) -> dict[str, Any]:
+    """What the JSON file of a pinhole holds: width, height, fx, fy, cx, cy, and what more it must.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: an entry is missing.
+    """
+    stored, names = files.read_json(path), (*_INTRINSICS, *more)
+    if missing := [name for name in names if name not in stored]:
+        raise ValueError(f"{path} has no {', '.join(missing)}; expected {', '.join(names)}.")
+    return stored
+
+
 def read_camera(path: Path) -> tuple[Camera, float]:
     """A pinhole and the scale of its pose, from a JSON file: width, height, fx, fy, cx, cy, pixels, and
     scene_from_camera, 4 x 4, a rotation times a scale and a translation; x right, y down, z ahead, and whole numbers
@@ -146,9 +154,7 @@ def read_camera(path: Path) -> tuple[Camera, float]:
         FileNotFoundError: there is no such file.
         ValueError: an entry is missing, or no similarity.
     """
-    stored = files.read_json(path)
-    if missing := [name for name in (*_INTRINSICS, "scene_from_camera") if name not in stored]:
-        raise ValueError(f"{path} has no {', '.join(missing)}; expected {', '.join(_INTRINSICS)}, scene_from_camera.")
+    stored = read_pinhole(path, "scene_from_camera")
     pose = np.asarray(stored["scene_from_camera"], np.float64)
     scale = float(np.cbrt(np.linalg.det(pose[:3, :3]))) if pose.shape == (4, 4) else 0.0
     if not (scale > 0 and np.allclose(pose[:3, :3] @ pose[:3, :3].T, scale**2 * np.eye(3), atol=1e-3 * scale**2)):

@@ -1,7 +1,7 @@
 """How near decoded shapes come to the true ones."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from sdfrepar import evaluation, meshing, reports
 from sdfrepar.fields import Distance
 from sdfrepar.meshing import Mesh
 from sdfrepar.reports import Progress
+
+Key = TypeVar("Key")
 
 POINTS = 30_000
 """Of each surface, for the Chamfer distance [P19]."""
@@ -68,6 +70,27 @@ def summary(values: list[float | None]) -> dict[str, Any]:
     there = [value for value in values if value is not None]
     median, mean, worst = (float(f(there)) if there else None for f in (np.median, np.mean, np.max))
     return {"shapes": len(values), "empty": len(values) - len(there), "median": median, "mean": mean, "worst": worst}
+
+
+def grouped(lines: Iterable[tuple[dict[str, Any], Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """What is summed up of lines with a Chamfer distance and seconds, for each label that they come with."""
+    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for label, line in lines:
+        groups.setdefault(tuple(label.items()), []).append(line)
+    return [
+        {
+            **dict(label),
+            **summary([line["chamfer"] for line in group]),
+            "seconds": float(np.median([line["seconds"] for line in group])),
+        }
+        for label, group in groups.items()
+    ]
+
+
+def best_median_worst(lines: Mapping[Key, Mapping[str, Any]]) -> tuple[Key, Key, Key]:
+    """The keys of three lines, by their Chamfer distances; one without is the worst."""
+    ordered = sorted(lines, key=lambda key: np.inf if lines[key]["chamfer"] is None else lines[key]["chamfer"])
+    return ordered[0], ordered[len(ordered) // 2], ordered[-1]
 
 
 def table(scores: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import jax
 import numpy as np
 
-from experiments.panels import labelled
+from experiments.panels import grid, labelled
 from experiments.priors import completion_figures, pictures, samples
 from experiments.priors.samples import Shape
 from sdfrepar import files
@@ -26,9 +26,5 @@ def row(views: Views, shape: Shape | None, found: Mapping[str, tuple[np.ndarray,
             shown.append(labelled(pictures.true(shape, camera), "truth", _RESOLUTION))
         for name, mesh in found.items():
             shown.append(labelled(pictures.true(samples.of_mesh(*mesh), camera), name, _RESOLUTION))
-        height = max(picture.shape[0] for picture in shown)
-        padded = [
-            np.pad(picture, ((0, height - picture.shape[0]), (0, 0), (0, 0)), constant_values=1.0) for picture in shown
-        ]
-        rows.append(np.concatenate(padded, axis=1))
-    return np.concatenate(rows)
+        rows.append(shown)
+    return grid([list(column) for column in zip(*rows, strict=True)])

@@ -67,24 +67,21 @@ def read(path: Path) -> tuple[np.ndarray, np.ndarray]:
         FileNotFoundError: there is no such file.
         ValueError: the file holds no mesh.
     """
+    return read_coloured(path)[:2]
+
+
+def read_coloured(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """As `read`, with linear colours (V, 3) of the vertices if the file has any: of an .npz file, sRGB codes c."""
     if path.suffix.lower() != ".npz":
-        return files.read_mesh(path)
-    if not path.is_file():
+        vertices, faces, codes = files.read_coloured_mesh(path)
+    elif not path.is_file():
         raise FileNotFoundError(f"There is no file {path}; check the path.")
-    with np.load(path) as arrays:
-        if not {"v", "f"} <= set(arrays):
-            raise ValueError(f"{path} holds the arrays {', '.join(arrays)}, expected vertices v and faces f.")
-        return arrays["v"], arrays["f"]
-
-
-def colours(path: Path) -> np.ndarray | None:
-    """Linear colours (V, 3) of the vertices that `read` gives, if the file has any; of an .npz file, sRGB codes c."""
-    if path.suffix.lower() == ".npz":
-        with np.load(path) as arrays:
-            codes = arrays.get("c")
     else:
-        codes = files.read_vertex_colours(path)
-    return None if codes is None else files.decode_srgb(codes[:, :3] / 255.0)
+        with np.load(path) as arrays:
+            if not {"v", "f"} <= set(arrays):
+                raise ValueError(f"{path} holds the arrays {', '.join(arrays)}, expected vertices v and faces f.")
+            vertices, faces, codes = arrays["v"], arrays["f"], arrays.get("c")
+    return vertices, faces, None if codes is None else files.decode_srgb(codes[:, :3] / 255.0)
 
 
 def fitted(vertices: np.ndarray, radius: float) -> np.ndarray:

@@ -5,7 +5,7 @@ a killed run.
 """
 
 from sdfrepar.files.json_files import append_json_line, read_json, read_json_lines, write_json, write_json_lines
-from sdfrepar.files.meshes import read_mesh, read_points, read_vertex_colours, require_mesh, write_mesh
+from sdfrepar.files.meshes import read_coloured_mesh, read_mesh, read_points, require_mesh, write_mesh
 from sdfrepar.files.pictures import (
     PictureKind,
     as_bytes,
@@ -25,13 +25,13 @@ __all__ = [
     "decode_srgb",
     "encode_srgb",
     "picture_kind",
+    "read_coloured_mesh",
     "read_image",
     "read_json",
     "read_json_lines",
     "read_mesh",
     "read_points",
     "read_state_dict",
-    "read_vertex_colours",
     "require_file",
     "require_mesh",
     "write_bytes",

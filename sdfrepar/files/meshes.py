@@ -73,6 +73,11 @@ def read_mesh(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         FileNotFoundError: there is no such file.
         ValueError: another suffix, or a file that is no triangle mesh.
     """
+    return read_coloured_mesh(path)[:2]
+
+
+def read_coloured_mesh(path: str | Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """As `read_mesh`, with the sRGB codes (V, 3) uint8 of the vertices, or None where the file has none."""
     import trimesh
 
     path = require_file(require_mesh(path))
@@ -83,20 +88,8 @@ def read_mesh(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(f"{path} cannot be read as a mesh ({error}); expected triangles.") from error
     if not len(faces):
         raise ValueError(f"{path} holds no triangles; expected a triangle mesh.")
-    return vertices, faces
-
-
-def read_vertex_colours(path: str | Path) -> np.ndarray | None:
-    """The sRGB codes (V, 3) uint8 of the vertices of `read_mesh`, or None where the file has none.
-
-    Raises:
-        FileNotFoundError, ValueError: as `read_mesh`.
-    """
-    import trimesh
-
-    read_mesh(path)
-    visual: Any = trimesh.load_mesh(path, process=False).visual
-    return np.asarray(visual.vertex_colors)[:, :3] if visual.kind == "vertex" else None
+    visual: Any = mesh.visual
+    return vertices, faces, np.asarray(visual.vertex_colors)[:, :3] if visual.kind == "vertex" else None
 
 
 def read_points(path: str | Path) -> np.ndarray:

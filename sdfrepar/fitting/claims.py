@@ -14,12 +14,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from sdfrepar import cameras, observing, raygen
-from sdfrepar.fields import Distance, gradient
+from sdfrepar import cameras, observing, raygen, shading
+from sdfrepar.fields import Distance
 from sdfrepar.fitting.least_squares import Quadratic, Search, kept_small, make_search, sum_of_squares
 from sdfrepar.fitting.maps import Maps
 from sdfrepar.imaging import corners
-from sdfrepar.numerics import away_from_zero
 from sdfrepar.observing import Marched, ObserveConfig, Subject
 from sdfrepar.records import Camera, Line, Status
 from sdfrepar.rendering import buffers
@@ -199,8 +198,7 @@ def _at_hits(
     """The claims of depths, distances (N,) along lines, at the points where these meet the shape."""
 
     def slope_at(line: Line, t: jax.Array) -> jax.Array:
-        normal = gradient(distance, params, line.origin + t * line.direction)
-        return away_from_zero(normal @ line.direction, _FLATTEST)
+        return shading.slope_along(distance, params, line.origin + t * line.direction, line.direction, _FLATTEST)
 
     slope = buffers.skipping(slope_at, meets, (lines, settled), parts=max(1, len(meets) // _BLOCK))
     weight, deviation = _of_depths(meets, config, noise)

@@ -12,21 +12,16 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from sdfrepar import cameras, observing, raygen
-from sdfrepar.fields import gradient
+from sdfrepar import cameras, observing, raygen, shading
 from sdfrepar.fitting.claims import field_and_rows
 from sdfrepar.fitting.least_squares import Quadratic, Search, kept_small, make_search, sum_of_squares
 from sdfrepar.imaging import corners, looked_up
-from sdfrepar.numerics import away_from_zero
 from sdfrepar.observing import ObserveConfig, Subject
 from sdfrepar.records import Camera, Status
 from sdfrepar.rendering import buffers
 
 # Points at a time.
 _BLOCK = 256
-
-# As in `shading`: a point moves by at most so many times the field's change.
-_SLOPE_FLOOR = 0.02
 
 
 @dataclass(frozen=True)
@@ -99,16 +94,15 @@ def _seen(subject: Subject, observe: ObserveConfig, network: Any, code: jax.Arra
     lines = jax.vmap(partial(raygen.line_through, camera))(corners(*camera.resolution) + 0.5)
     hit = march.status == Status.HIT
 
-    def row(x: jax.Array) -> jax.Array:
-        return field_and_rows(subject, network, code, x[None])[1][0]
+    def row(x: jax.Array, direction: jax.Array) -> jax.Array:
+        _, rows = field_and_rows(subject, network, code, x[None])
+        return -rows[0] / shading.slope_along(subject.distance, params, x, direction)
 
     t = march.settled
     x = lines.origin + t[:, None] * lines.direction
-    rows = buffers.skipping(row, hit, (x,), parts=max(1, len(x) // _BLOCK))
-    normal = jax.vmap(partial(gradient, subject.distance, params))(x)
-    slope = away_from_zero(jnp.sum(normal * lines.direction, axis=1), _SLOPE_FLOOR)
+    rows = buffers.skipping(row, hit, (x, lines.direction), parts=max(1, len(x) // _BLOCK))
     depth = jax.vmap(partial(cameras.depth_of, camera))(lines.direction, t)
-    return _Seen(hit, depth, lines.origin, lines.direction, t, -rows / slope[:, None])
+    return _Seen(hit, depth, lines.origin, lines.direction, t, rows)
 
 
 def _compared(
