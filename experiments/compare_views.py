@@ -158,12 +158,13 @@ def cases(
     """The best, the median and the worst fit of the last method, beside those of the others; (H, W, 3) sRGB."""
     rows = []
     for cell in scores.best_median_worst({cell: done[cell] for cell in wanted if cell.method == config.methods[-1]}):
-        start = method.mesh_of(method.start(_seed(cell)), listing.family_of(cell.shape), config.mesh_resolution)
+        views, family = scene.views(cell.shape), listing.family_of(cell.shape)
+        start = method.mesh_of(method.start(views, family, _seed(cell)), family, config.mesh_resolution)
         found = {"start": (start.vertices, start.faces)}
         for name in config.methods:
             other = cell._replace(method=name)
             found[f"{name}: {1e3 * done[other]['chamfer']:.2f}"] = files.read_mesh(_mesh_path(workdir, other))
-        rows.append(view_figures.row(scene.views(cell.shape), scene.shape(cell.shape), found))
+        rows.append(view_figures.row(views, scene.shape(cell.shape), found))
     return np.concatenate(rows)
 
 

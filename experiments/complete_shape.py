@@ -102,7 +102,7 @@ def complete(config: CompleteConfig, prior: Prior, scan: Scan, shape: Shape | No
         RunError: nothing is decoded in the end.
     """
     completion = Completion(config.by, prior)
-    with Progress(completion.steps(config.method)) as progress:
+    with Progress(completion.steps(config.method, scan)) as progress:
         code = completion.code(config.method, scan, config.start, progress.update)
     params = prior.decoder.prepare(prior.params(code))
     mesh, chamfer = scores.decoded(prior.decoder.distance, params, config.mesh_resolution), None

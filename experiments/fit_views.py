@@ -50,7 +50,7 @@ class FitViewsConfig:
     supersampling: int = 4
     """Rays along a side of their pixels."""
     seed: int = 0
-    """Of a random start."""
+    """Of random starts."""
     mesh_resolution: int = 128
     """Grid points a side of the mesh."""
     data: DataConfig = field(default_factory=DataConfig)
@@ -91,7 +91,8 @@ def fit(config: FitViewsConfig, prior: Prior, views: Views, shape: Shape | None,
     method = MultiView(config.by, prior)
     with Progress(method.steps(config.gradient)) as progress:
         found = method.found(config.gradient, views, config.family, config.seed, progress.update)
-    first = method.mesh_of(method.start(config.seed), config.family, config.mesh_resolution)
+    start = method.start(views, config.family, config.seed)
+    first = method.mesh_of(start, config.family, config.mesh_resolution)
     last = method.mesh(found, config.family, config.mesh_resolution)
     files.write_mesh(workdir / "mesh.ply", last.vertices, last.faces)
     shown = {name: (mesh.vertices, mesh.faces) for name, mesh in (("start", first), (config.gradient, last))}

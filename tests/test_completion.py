@@ -300,6 +300,33 @@ def test_a_search_finds_the_least_of_a_curved_valley_and_never_rises():
     assert np.all(np.diff(way) <= 0)
 
 
+def test_patience_takes_a_search_over_the_jumps_of_a_loss():
+    """A parabola with a step up on the way down."""
+
+    def about(unknown):
+        bowl = fitting.sum_of_squares(unknown - 3.0, jnp.eye(1), jnp.ones(1), 1e3)
+        return bowl._replace(loss=bowl.loss + jnp.where(unknown[0] > 1.0, 5.0, 0.0))
+
+    ends = []
+    for patience in (0.0, 0.2):
+        search = fitting.make_search(about, patience)
+        state = search.first(jnp.array([0.0]))
+        for _ in range(20):
+            state = search.step(state)
+        ends.append(float(state.unknown[0]))
+    assert ends[0] <= 1.0 and ends[1] == pytest.approx(3.0, abs=1e-3)
+
+
+def test_noisy_depths_whose_rays_miss_claim_a_surface_and_exact_ones_need_not():
+    scan = scans.of_shape(balls.shape(0.6), CAMERA, "dense", 0.0, 3)
+    params = Ball.subject.prepare({"network": Ball.network, "code": jnp.array([-0.1])})
+    for noise, wanted in ((0.0, False), (0.1, True)):
+        claimed, _ = claims.along_rays(
+            Ball.subject.distance, Ball.observe, params, CAMERA, scan.maps, ALL_COUNT, jnp.float32(noise)
+        )
+        assert np.any(np.asarray((claimed.side < 0) & (claimed.weight > 0))) == wanted
+
+
 def test_what_is_far_off_pulls_no_more_than_the_bend():
     near, far = (
         fitting.sum_of_squares(jnp.array([r]), jnp.ones((1, 1)), jnp.ones(1), 2.0).slope[0] for r in (0.1, 1e4)

@@ -71,9 +71,8 @@ def test_a_radius_is_found_from_pictures_without_masks(method, views, gradient):
 
 def test_a_mesh_is_moved_towards_the_shape(method, views):
     found = method.found("mesh", views, "mug", 0)
-    start, end = (
-        np.linalg.norm(mesh.vertices, axis=1) for mesh in (method.mesh_of(method.start(0), "mug", 20), found.mesh)
-    )
+    begun = method.mesh_of(method.start(views, "mug", 0), "mug", 20)
+    start, end = (np.linalg.norm(mesh.vertices, axis=1) for mesh in (begun, found.mesh))
     assert abs(start.mean() - 0.4) < 0.02 and abs(end.mean() - RADIUS) < 0.6 * (RADIUS - 0.4)
 
 
@@ -82,11 +81,18 @@ def test_colours_that_were_not_learnt_are_not_rendered(views):
         MultiView(CONFIG, balls.prior()).found("velocity", views, "mug", 0)
 
 
-def test_random_starts_differ_and_a_similarity_comes_before_them():
-    method = MultiView(replace(CONFIG, start="random", similarity=True), balls.prior())
-    first, again, other = (method.start(seed) for seed in (1, 1, 2))
+def test_random_starts_differ_and_a_similarity_comes_before_them(views):
+    method = MultiView(replace(CONFIG, start="random", starts=1, similarity=True), balls.prior())
+    first, again, other = (method.start(views, "mug", seed) for seed in (1, 1, 2))
     assert np.array_equal(first, again) and not np.array_equal(first, other)
     assert np.all(first[:7] == 0) and len(first) == 8
+
+
+def test_of_random_starts_the_one_is_taken_whose_outlines_are_those_of_the_pictures(views):
+    start = MultiView(replace(CONFIG, start="random", starts=6), balls.coloured_prior()).start(views, "mug", 0)
+    drawn = np.random.default_rng(0).standard_normal(6).astype(np.float32)
+    off = np.abs(0.4 + 0.05 * drawn - RADIUS)
+    assert start[0] == drawn[np.argmin(off)] != drawn[0]
 
 
 def test_a_placed_shape_is_turned_moved_and_scaled():

@@ -13,10 +13,16 @@ from experiments.priors.scans import Scan
 from experiments.priors.store import Prior
 from experiments.priors.telling import Progressed, tell
 from sdfrepar import cameras, fitting, networks
-from sdfrepar.fitting import ClaimsConfig, LiftedConfig, SearchState
+from sdfrepar.fitting import ClaimsConfig, LiftedConfig, Search
 from sdfrepar.observing import ObserveConfig
 
 _CURE = "lower the learning rate"
+
+# Steps of each start where every one of them marches; those by depths alone cost little.
+_NOISY_STEPS = 10
+
+# By so much of it the loss jumps as rays of noisy depths come to hit and cease to.
+_JUMPS = 0.02
 
 MethodName = Literal["DeepSDF", "ours", "ours + mask"]
 
@@ -51,7 +57,7 @@ class Completion:
         self._config, self._prior = config, prior
         subject = networks.in_deviations(prior.decoder, config.fit.bias_deviation)
         search = partial(fitting.make_claims_search, subject, config.observe, config.fit)
-        self._by_depths, self._by_rays = search(rays=False), search()
+        self._by_depths, self._by_rays, self._by_noisy_rays = search(rays=False), search(), search(patience=_JUMPS)
         self._lifted = fitting.make_lifted_step(prior.decoder, config.lifted)
 
     def code(self, method: MethodName, scan: Scan, family: str, told: Progressed = lambda *_: None) -> np.ndarray:
@@ -66,50 +72,47 @@ class Completion:
             return self._from_points(scan, self._prior.mean_code(family), told)
         return self._from_view(scan if method == "ours + mask" else scans.without_mask(scan), family, told)
 
-    def steps(self, method: MethodName) -> int:
+    def steps(self, method: MethodName, scan: Scan) -> int:
         """How many there are."""
         fit = self._config.fit
-        return self._config.lifted.steps if method == "DeepSDF" else fit.steps + fit.bias_steps
+        return self._config.lifted.steps if method == "DeepSDF" else fit.steps + self._bias_steps(scan)
+
+    def _bias_steps(self, scan: Scan) -> int:
+        """Of how many steps all biases are sought as well; of a noisy scan they would learn the noise."""
+        return self._config.fit.bias_steps if scan.noise <= self._config.fit.deviation else 0
 
     def _from_view(self, scan: Scan, family: str, told: Progressed) -> np.ndarray:
         fit, spread = self._config.fit, self._prior.spread(family)
         network, noise = (self._prior.network, spread), jnp.float32(scan.noise)
+        search = self._by_noisy_rays if scan.noise > 0 else self._by_rays
         scales = [(network, *fitting.strided(scan.camera, scan.maps, stride), noise) for stride in self._config.strides]
-        begun = [self._by_rays.first(code, *scales[0]) for code in self._nearest(family, scales[0])]
+        # A point that noise has put beyond a wall chooses wrong shapes to begin at; others do it without any march.
+        chooser, steps = (search, _NOISY_STEPS) if scan.noise > 0 else (self._by_depths, fit.steps)
+        begun = [search.first(code, *scales[0]) for code in self._nearest(chooser, steps, family, scales[0])]
         code = min(begun, key=lambda state: float(state.loss)).unknown
         for number, data in enumerate(scales):
             first, last = (n * fit.steps // len(scales) for n in (number, number + 1))
-            code = self._searched(code, data, range(first, last), told)
-        if fit.bias_steps:
+            code = _searched(search, code, data, range(first, last), told)
+        if more := self._bias_steps(scan):
             code = jnp.concatenate([code, jnp.zeros(self._prior.config.network.biases)])
-            code = self._searched(code, scales[-1], range(fit.steps, fit.steps + fit.bias_steps), told)
+            code = _searched(search, code, scales[-1], range(fit.steps, fit.steps + more), told)
         return np.asarray(networks.from_deviations(spread, code, fit.bias_deviation))
 
-    def _searched(self, code: jax.Array, data: tuple[Any, ...], steps: range, told: Progressed) -> jax.Array:
-        """The code, deviations, after some steps."""
-        state = self._by_rays.first(code, *data)
-        for number in steps:
-            state = self._by_rays.step(state, *data)
-            tell(told, number, {"loss": state.loss, "deviations": jnp.linalg.norm(state.unknown)}, "loss", _CURE)
-        return state.unknown
-
-    def _nearest(self, family: str, data: tuple[Any, ...]) -> list[jax.Array]:
-        """Codes (latent,), deviations, where searches by depths alone end that begin at the nearest learnt shapes."""
+    def _nearest(self, search: Search, steps: int, family: str, data: tuple[Any, ...]) -> list[jax.Array]:
+        """Codes (latent,), deviations, where a search ends that begins at the mean, and at the learnt shapes that it
+        finds the best.
+        """
         (_, spread), *_ = data
         apart = self._prior.codes_of(family) - np.asarray(spread.mean)
         learnt = jnp.asarray(np.linalg.solve(np.asarray(spread.axes), apart.T).T)
+        mean, *others = (search.first(code, *data) for code in [jnp.zeros_like(spread.mean), *learnt])
+        others.sort(key=lambda state: float(state.loss))
         found = []
-        for state in self._begun([jnp.zeros_like(spread.mean), *learnt], data):
-            for _ in range(self._config.fit.steps):
-                state = self._by_depths.step(state, *data)
+        for state in [mean, *others][: self._config.starts]:
+            for _ in range(steps):
+                state = search.step(state, *data)
             found.append(state.unknown)
         return found
-
-    def _begun(self, codes: list[jax.Array], data: tuple[Any, ...]) -> list[SearchState]:
-        """As many states as the search is to begin at, the first code's and the best of the others'."""
-        mean, *others = (self._by_depths.first(code, *data) for code in codes)
-        others.sort(key=lambda state: float(state.loss))
-        return [mean, *others][: self._config.starts]
 
     def _from_points(self, scan: Scan, start: np.ndarray, told: Progressed) -> np.ndarray:
         config = self._config.lifted
@@ -120,6 +123,15 @@ class Completion:
             state, metrics = self._lifted(state, self._prior.network, samples, distances, key)
             tell(told, number, metrics, "distance", _CURE)
         return np.asarray(state.params["code"])
+
+
+def _searched(search: Search, code: jax.Array, data: tuple[Any, ...], steps: range, told: Progressed) -> jax.Array:
+    """The code, deviations, after some steps."""
+    state = search.first(code, *data)
+    for number in steps:
+        state = search.step(state, *data)
+        tell(told, number, {"loss": state.loss, "deviations": jnp.linalg.norm(state.unknown)}, "loss", _CURE)
+    return state.unknown
 
 
 def measured_points(scan: Scan) -> tuple[jax.Array, jax.Array]:

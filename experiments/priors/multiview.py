@@ -16,13 +16,14 @@ from experiments.priors.samples import Shape
 from experiments.priors.store import Prior
 from experiments.priors.telling import Progressed, tell
 from experiments.synthetic import photography
-from sdfrepar import cameras, fitting, imaging, networks
+from sdfrepar import cameras, fitting, imaging, networks, observing
+from sdfrepar.doctor import outlines
 from sdfrepar.fitting import FitConfig, PairsConfig
 from sdfrepar.imaging import FilmConfig
 from sdfrepar.meshing import Mesh
 from sdfrepar.networks import Spread
 from sdfrepar.observing import ObserveConfig
-from sdfrepar.records import Camera, Views
+from sdfrepar.records import Camera, Status, Views
 from sdfrepar.rendering import RenderConfig
 
 MethodName = Literal["mesh", "pairs", "grazing", "velocity", "distance", "relaxed", "interior"]
@@ -35,6 +36,9 @@ class ViewsConfig:
 
     start: Literal["random", "mean"] = "random"
     """Where a fit begins: at a random shape of the family, or at its mean."""
+    starts: int = 16
+    """Random shapes from which the one is taken whose outlines agree best with what differs from the pictures' borders,
+    where these have one colour; no method here moves a wing to where none is. 1 takes the first."""
     similarity: bool = False
     """Whether the shape is turned, moved and scaled as well."""
     neighbours: int = 2
@@ -61,8 +65,9 @@ class ViewsConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
-        if self.levels < 1 or self.neighbours < 1:
-            raise ValueError(f"levels is {self.levels} and neighbours {self.neighbours}; both must be at least 1.")
+        for name in ("starts", "levels", "neighbours"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1.")
 
 
 def of_shape(shape: Shape, count: int, resolution: int, supersampling: int) -> Views:
@@ -93,14 +98,23 @@ class MultiView:
         subject = networks.in_deviations(prior.decoder)
         self._subject = networks.placed(subject) if config.similarity else subject
         self._pairs = fitting.make_pairs_search(self._subject, config.observe, config.pairs)
-        self._steps = cache(self._make_step)
+        self._steps, self._agreement = cache(self._make_step), jax.jit(self._agreeing)
 
-    def start(self, seed: int) -> np.ndarray:
-        """The code, deviations, at which a fit begins; a similarity before it does nothing."""
-        latent = self._prior.codes.shape[1]
-        random = np.random.default_rng(seed).standard_normal(latent)
-        code = random if self._config.start == "random" else np.zeros(latent)
-        return np.concatenate([np.zeros(7 if self._config.similarity else 0), code]).astype(np.float32)
+    def start(self, views: Views, family: str, seed: int) -> np.ndarray:
+        """The code, deviations, at which a fit begins by any method; a similarity before it does nothing."""
+        config, latent = self._config, self._prior.codes.shape[1]
+        placing = np.zeros(7 if config.similarity else 0)
+        if config.start == "mean":
+            return np.concatenate([placing, np.zeros(latent)]).astype(np.float32)
+        random = np.random.default_rng(seed).standard_normal((config.starts, latent))
+        codes = [np.concatenate([placing, code]).astype(np.float32) for code in random]
+        unlike = {number: outlines.unlike_border(views.images[number]) for number in range(len(views))}
+        masks = {number: mask for number, mask in unlike.items() if mask is not None}
+        if len(codes) == 1 or not masks:
+            return codes[0]
+        rig = jax.tree.map(lambda leaf: jnp.asarray(leaf)[np.array(list(masks))], views.cameras)
+        data = rig, jnp.asarray(np.stack(list(masks.values())))
+        return max(codes, key=lambda code: float(self._agreement(self._network(family), code, *data)))
 
     def steps(self, method: MethodName) -> int:
         """How many there are."""
@@ -122,13 +136,13 @@ class MultiView:
     def found(
         self, method: MethodName, views: Views, family: str, seed: int, told: Progressed = lambda *_: None
     ) -> "Found":
-        """What pictures show, from a start that is the same for all methods.
+        """What pictures show, from `start`.
 
         Raises:
             ValueError: the prior has no such family, or no colours where pictures are to be rendered.
             RunError: the loss is not finite, or there is nothing to begin with.
         """
-        code = self.start(seed)
+        code = self.start(views, family, seed)
         if method == "mesh":
             return Found(None, self._by_mesh(code, views, family, told))
         if method == "pairs":
@@ -147,6 +161,18 @@ class MultiView:
             RunError: nothing is decoded.
         """
         return self.mesh_of(found.code, family, resolution) if found.mesh is None else found.mesh
+
+    def _agreeing(self, network: Any, code: jax.Array, rig: Camera, masks: jax.Array) -> jax.Array:
+        """The share () of the pixels of masks (V, H, W) whose rays meet the shape of a code where they are set."""
+        subject, observe = self._subject, self._config.observe
+        params = subject.prepare({"network": network, "code": code})
+
+        def of_view(view: tuple[Camera, jax.Array]) -> jax.Array:
+            camera, mask = view
+            march = observing.march_picture(subject.distance, observe, params, camera).marches
+            return jnp.mean((march.status == Status.HIT) == mask.reshape(-1))
+
+        return jnp.mean(jax.lax.map(of_view, (rig, masks)))
 
     def _by_mesh(self, code: np.ndarray, views: Views, family: str, told: Progressed) -> Mesh:
         config = self._config.mesh

@@ -49,16 +49,22 @@ def of_mask(mask: np.ndarray) -> Outline | None:
     return Outline(hull, not edge.any())
 
 
-def before_even_background(picture: np.ndarray) -> Outline | None:
-    """The outline of what differs from the colour of the border, linear (H, W, 3); None where the border is uneven."""
-    from scipy.ndimage import binary_opening
-
+def unlike_border(picture: np.ndarray) -> np.ndarray | None:
+    """Where a picture, linear (H, W, 3), differs from the colour of its border, (H, W); None where that is uneven."""
     picture_srgb = files.encode_srgb(picture)
     border = np.concatenate([picture_srgb[0], picture_srgb[-1], picture_srgb[:, 0], picture_srgb[:, -1]])
     colour = np.median(border, axis=0)
     if np.quantile(np.abs(border - colour).max(axis=1), 0.66) > _EVEN:
         return None
-    return of_mask(binary_opening(np.abs(picture_srgb - colour).max(axis=-1) > _UNLIKE))
+    return np.abs(picture_srgb - colour).max(axis=-1) > _UNLIKE
+
+
+def before_even_background(picture: np.ndarray) -> Outline | None:
+    """The outline of what differs from the colour of the border, linear (H, W, 3); None where the border is uneven."""
+    from scipy.ndimage import binary_opening
+
+    unlike = unlike_border(picture)
+    return None if unlike is None else of_mask(binary_opening(unlike))
 
 
 def error(cameras: Camera, outlines: Sequence[Outline | None]) -> tuple[float, int]:

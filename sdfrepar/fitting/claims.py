@@ -49,7 +49,7 @@ class ClaimsConfig:
     """σ, how far a decoder's surface is expected to be from a true one, scene units."""
     bend: float = 2.0
     """What is missed by more than so many σ counts by how much that is, not by its square."""
-    enough: int = 200
+    enough: int = 60
     """All the depths together weigh no more than so many: what a decoder gets wrong it gets wrong alike at neighbours.
     """
     reach: float = 0.02
@@ -58,9 +58,9 @@ class ClaimsConfig:
     """Weight of a normal's two claims beside that of a depth."""
     lift: float = 0.01
     """How far from a surface along its normal the field is claimed to be as large, scene units [P19]."""
-    outline_weight: float = 1.0
-    """Weight of a ray's claim beside that of a depth."""
-    code_weight: float = 0.3
+    outline_weight: float = 10.0
+    """Weight of a ray's claim beside that of a depth; few rays, those at the rim, have anything to claim."""
+    code_weight: float = 1.0
     """Weight of |code|² / 2, whose numbers count deviations."""
 
     def __post_init__(self) -> None:
@@ -80,7 +80,9 @@ class Claims(NamedTuple):
     weight: jax.Array  # (N,) 0 where nothing is claimed, or where it is known to be met
 
 
-def make_claims_search(subject: Subject, observe: ObserveConfig, config: ClaimsConfig, *, rays: bool = True) -> Search:
+def make_claims_search(
+    subject: Subject, observe: ObserveConfig, config: ClaimsConfig, *, rays: bool = True, patience: float = 0.0
+) -> Search:
     """A search of codes (latent,), whose data are network, camera, maps, and the deviation () of depths, scene units.
 
     Args:
@@ -88,6 +90,7 @@ def make_claims_search(subject: Subject, observe: ObserveConfig, config: ClaimsC
         observe: how rays are marched.
         config: what is minimised.
         rays: whether there are claims along rays; else of measured depths alone, which asks for no march.
+        patience: that of `make_search`; claims along rays of noisy depths come and go.
     """
 
     def about(code: jax.Array, network: Any, camera: Camera, maps: Maps, noise: jax.Array) -> Quadratic:
@@ -107,7 +110,7 @@ def make_claims_search(subject: Subject, observe: ObserveConfig, config: ClaimsC
         total = buffers.summed(missed, made.weight > 0, _BLOCK, made)
         return jax.tree.map(jnp.add, total, kept_small(code, config.code_weight))
 
-    return make_search(about)
+    return make_search(about, patience)
 
 
 def field_and_rows(subject: Subject, network: Any, code: jax.Array, points: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -152,8 +155,9 @@ def along_rays(
 ) -> tuple[Claims, Claims]:
     """The claims of rays as the field is now, N = height * width; a ray weighs as a depth does where all are measured.
 
-    Of rays that meet the shape where their depth says, but for its noise, the second claims hold in the place of those
-    `at_depths`: that the field at the hit is what brings it to the depth. A noisy point itself may lie beyond a wall.
+    Of noisy depths whose rays meet the shape, the second claims hold in the place of those `at_depths`: that the field
+    at the hit is what brings it to the depth. A noisy point itself may lie beyond a wall. Those that miss claim a
+    surface too, or else it would pay to miss: the field at a point is less than the distance along a ray.
 
     Args:
         distance: the field.
@@ -172,7 +176,7 @@ def along_rays(
     measured_at = maps.depth.reshape(-1) / (lines.direction @ camera.rotation[:, 2])
     end = jnp.where(measured, measured_at - config.reach - _OUTLYING * noise, lines.far)
     free = (measured | (outlined & ~mask)) & hit & (march.settled < end)
-    met = outlined & mask & ~measured & ~hit & (lines.far > lines.near)
+    met = outlined & mask & (~measured | (noise > 0)) & ~hit & (lines.far > lines.near)
     at = jnp.where(free, _deepest(distance, params, lines, marched, end, free), march.at[:, 0])
     point = lines.origin + at[:, None] * lines.direction
     side = jnp.where(free, 1.0, -1.0)
@@ -180,7 +184,7 @@ def along_rays(
     weight = jnp.where(free | met, config.outline_weight * share, 0.0)
     deviation = jnp.sqrt(config.deviation**2 + jnp.where(measured, noise, 0.0) ** 2)
     along = Claims(point, jnp.zeros(len(side)), side, deviation, weight)
-    meets = measured & hit & (jnp.abs(march.settled - measured_at) < _OUTLYING * noise)
+    meets = measured & hit & (noise > 0)
     at_hits = _at_hits(distance, params, lines, march.settled, measured_at, meets, config, noise)
     return jax.lax.stop_gradient((along, at_hits))
 

@@ -31,6 +31,7 @@ class SearchState:
     unknown: jax.Array  # (U,)
     about: Quadratic
     damping: jax.Array  # ()
+    least: jax.Array  # () loss so far
 
     @property
     def loss(self) -> jax.Array:
@@ -39,7 +40,7 @@ class SearchState:
 
 
 class Search(NamedTuple):
-    """A search, jitted; its loss never rises."""
+    """A search, jitted; its loss never rises above the least so far by more than its patience allows."""
 
     first: Callable[..., SearchState]
     """(unknown, *data) -> the state before the first step."""
@@ -47,21 +48,30 @@ class Search(NamedTuple):
     """(state, *data) -> state."""
 
 
-def make_search(about: Callable[..., Quadratic]) -> Search:
-    """The search for the least of a loss, of which `about` tells: (unknown (U,), *data) -> quadratic."""
+def make_search(about: Callable[..., Quadratic], patience: float = 0.0) -> Search:
+    """The search for the least of a loss, of which `about` tells: (unknown (U,), *data) -> quadratic.
+
+    Args:
+        about: the loss.
+        patience: share of the least loss so far by which a step may miss it. A loss that jumps, as one does of rays
+            that come to hit and cease to, would hold a search that has none at its first jump.
+    """
 
     @jax.jit
     def first(unknown: jax.Array, *data: Any) -> SearchState:
-        return SearchState(unknown=unknown, about=about(unknown, *data), damping=jnp.float32(_DAMPING))
+        here = about(unknown, *data)
+        return SearchState(unknown=unknown, about=here, damping=jnp.float32(_DAMPING), least=here.loss)
 
     @jax.jit
     def step(state: SearchState, *data: Any) -> SearchState:
         _, slope, curvature = state.about
         damped = curvature + state.damping * jnp.diag(jnp.diag(curvature))
         unknown = state.unknown - jnp.linalg.solve(damped, slope)
-        there = SearchState(unknown=unknown, about=about(unknown, *data), damping=_BOLDER * state.damping)
-        stays = SearchState(unknown=state.unknown, about=state.about, damping=_SHYER * state.damping)
-        return jax.tree.map(partial(jnp.where, there.loss < state.loss), there, stays)
+        to = about(unknown, *data)
+        least = jnp.minimum(to.loss, state.least)
+        there = SearchState(unknown=unknown, about=to, damping=_BOLDER * state.damping, least=least)
+        stays = SearchState(unknown=state.unknown, about=state.about, damping=_SHYER * state.damping, least=state.least)
+        return jax.tree.map(partial(jnp.where, to.loss < (1.0 + patience) * state.least), there, stays)
 
     return Search(first, step)
 
