@@ -240,13 +240,8 @@ def motion_of(params: Any, camera: Camera, direction: Any, camera_direction: Any
 
 
 def matt(distance: Distance) -> Scene:
-    """A field as a matt white solid under one light from above and before, before black."""
-    light = jnp.array([0.4, 0.8, -0.45])
-
-    def radiance(params: Any, x: jax.Array, normal: jax.Array, direction: jax.Array) -> jax.Array:
-        return jnp.full(3, 0.2 + 0.8 * jnp.maximum(normal @ light, 0.0))
-
-    return Scene(distance=distance, radiance=radiance, background=lambda params, origin, direction: jnp.zeros(3))
+    """A field as a matt white solid under one light from above and before, before black: what a `Scene` is by default."""
+    return Scene(distance)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
