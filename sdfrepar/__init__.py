@@ -18,12 +18,12 @@ imports none of them; each is imported when it is asked for, as `sr.cameras.look
 Notation      f distance, x point, u film position, V displacement of the film, θ parameters, n = ∂f/∂x,
               d direction, t distance along the ray.
 
-Papers        [B22] Bangaru et al., Differentiable Rendering of Neural SDFs through Reparameterization, SIGGRAPH Asia 2022
-              [I20] Yariv et al., Multiview Neural Surface Reconstruction (IDR), NeurIPS 2020
-              [D20] Liu et al., DIST: Rendering Deep Implicit SDFs with Differentiable Sphere Tracing, CVPR 2020
-              [P19] Park et al., DeepSDF: Learning Continuous Signed Distance Functions, CVPR 2019
-              [V22] Vicini et al., Differentiable Signed Distance Function Rendering, SIGGRAPH 2022
-              [W24] Wang et al., A Simple Approach to Differentiable Rendering of SDFs, SIGGRAPH Asia 2024
+Papers   [B22] Bangaru et al., Differentiable Rendering of Neural SDFs through Reparameterization, SIGGRAPH Asia 2022
+         [I20] Yariv et al., Multiview Neural Surface Reconstruction (IDR), NeurIPS 2020
+         [D20] Liu et al., DIST: Rendering Deep Implicit SDFs with Differentiable Sphere Tracing, CVPR 2020
+         [P19] Park et al., DeepSDF: Learning Continuous Signed Distance Functions, CVPR 2019
+         [V22] Vicini et al., Differentiable Signed Distance Function Rendering, SIGGRAPH 2022
+         [W24] Wang et al., A Simple Approach to Differentiable Rendering of SDFs, SIGGRAPH Asia 2024
 """
 
 import importlib as _importlib
@@ -67,6 +67,7 @@ else:
         if name in __all__:
             return _importlib.import_module(f"{__name__}.{name}")
         raise AttributeError(f"sdfrepar has no module {name!r}; expected one of {', '.join(__all__)}.")
+
 
 __version__ = "0.1.0"
 

@@ -91,7 +91,10 @@ def off_plane(camera: Camera, normal: jax.Array, u: jax.Array) -> jax.Array:
 
 
 def depth_of(camera: Camera, direction: jax.Array, distance: jax.Array) -> jax.Array:
-    """Depth z along the optical axis of the point at `distance` along a ray with this unit `direction`."""
+    """Depth z () along the optical axis of the point at `distance` () along a ray with this unit `direction` (3,).
+
+    All in scene units; the direction in the scene frame.
+    """
     return distance * (camera.rotation[:, 2] @ direction)
 
 

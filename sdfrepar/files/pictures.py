@@ -61,7 +61,7 @@ class PictureKind(NamedTuple):
     """What the beginning of a picture's file says."""
 
     size: tuple[int, int]  # (height, width), pixels
-    has_alpha: bool
+    has_alpha: bool  # straight
     dtype: np.dtype  # uint8 or uint16: what holds the file's values
 
 

@@ -34,8 +34,8 @@ class Scene:
     distance: Distance
     """(params, x) -> () the signed distance."""
     radiance: Callable[[Any, jax.Array, jax.Array, jax.Array], jax.Array] = _matt_white
-    """(params, x, normal, direction) -> (3,) linear radiance leaving x against the ray's direction; if not given, that of
-    a matt white solid under one light from above and before."""
+    """(params, x, normal, direction) -> (3,) linear radiance leaving x against the ray's direction; if not given, that
+    of a matt white solid under one light from above and before."""
     background: Callable[[Any, jax.Array, jax.Array], jax.Array] = _black
     """(params, origin, direction) -> (3,) linear radiance of a ray that hits nothing; black if not given."""
     prepare: Callable[[Any], Any] = lambda params: params
