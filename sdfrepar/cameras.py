@@ -27,6 +27,11 @@ def look_at(
         up: (3,) a direction that appears upright; not parallel to the line of sight.
         field_of_view: horizontal opening angle, radians.
         resolution: (height, width), pixels.
+
+    Examples:
+        >>> camera = look_at((0.0, 0.0, -2.0), resolution=(64, 96))
+        >>> [number.tolist() for number in project(camera, jnp.zeros(3))]  # what it looks at, and how far off that is
+        [[48.0, 32.0], 2.0]
     """
     height, width = resolution
     position, target, up = (jnp.asarray(place, float) for place in (position, target, up))

@@ -1,4 +1,4 @@
-"""What is documented of every public name, read from the syntax trees: shapes, errors, gradients, fields, sources."""
+"""What is documented of every public name, read from the syntax trees: shapes, units, errors, gradients, fields."""
 
 import ast
 import re
@@ -8,12 +8,8 @@ from typing import NamedTuple
 
 import pytest
 
-import sdfrepar
-
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "sdfrepar").rglob("*.py"))
-GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-PROGRAMS = sorted([*(ROOT / "experiments").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")])
 
 # (), (3,), (N, 3), (..., 3), (2 S, 3), (H / 2^l, W / 2^l, 3), (per_side²,): what stands in parentheses after an array.
 _SHAPE = re.compile(r"\((?:|\.\.\.|(?:[\w.²*/^+ -]+,)(?:(?:[\w.²*/^+ -]|\([^()]*\))+,?)*)\)")
@@ -43,10 +39,7 @@ _LENGTHS = {
 _UNIT = re.compile(r"scene unit|pixel|radian|degree|world|millimetre|\bunit\b|\bunits\b|\bshare|linear|dimensionless")
 # What stops or replaces a derivative.
 _NOT_CALCULUS = {"stop_gradient", "custom_jvp", "custom_vjp", "tangent_of", "with_tangent_of"}
-_CITATION = re.compile(
-    r"\[((?:[A-Z]\d\d)|(?:[A-ZÀ-Ý][^\W\d]+(?: (?:and|et al\.|[A-ZÀ-Ý][^\W\d]+))* (?:19|20)\d\d))\b[^\]]*\]"
-)
-_SECTIONS = ("Args", "Returns", "Raises", "Gradient", "Attributes")
+_SECTIONS = ("Args", "Returns", "Raises", "Gradient", "Attributes", "Examples")
 
 
 class Public(NamedTuple):
@@ -227,11 +220,6 @@ def untold_units(source: str) -> list[str]:
     return faults
 
 
-def citations(text: str) -> list[str]:
-    """The works that a text cites, as [B22 eq. 5] or [Lowe 2004, section 7.1]: 'B22', 'Lowe 2004'."""
-    return _CITATION.findall(text)
-
-
 def short(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
@@ -244,15 +232,6 @@ def test_public_names_are_told_of(path):
     assert untold_errors(source) == []
     assert untold_gradients(source) == []
     assert untold_fields(source) == []
-
-
-def test_citations_resolve():
-    listed = set(citations((ROOT / "docs" / "bibliography.md").read_text()))
-    cited = {(short(path), key) for path in [*SOURCES, *PROGRAMS, *GUIDES] for key in citations(path.read_text())}
-    assert {key for _, key in cited} >= {"B22", "D20", "Lowe 2004"}
-    assert sorted((path, key) for path, key in cited if key not in listed) == []
-    keys = {key for key in listed if re.fullmatch(r"[A-Z]\d\d", key)}
-    assert set(re.findall(r"\[(\w+)\] ", str(sdfrepar.__doc__).split("Papers")[1])) == keys
 
 
 @pytest.mark.parametrize(
@@ -299,12 +278,3 @@ def test_planted_silence_is_caught(check, source):
 )
 def test_sound_documentation_passes(check, source):
     assert check(source) == []
-
-
-def test_citations_are_recognised():
-    assert citations("[B22 eq. 5, 11-13] and [Lowe 2004, section 7.1], [Salimans and Kingma 2016]") == [
-        "B22",
-        "Lowe 2004",
-        "Salimans and Kingma 2016",
-    ]
-    assert citations("x[B22] = `a[K]`, [Markdown](link), [Levenberg 1944, Marquardt 1963]")[-1] == "Levenberg 1944"
