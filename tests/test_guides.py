@@ -50,7 +50,7 @@ def test_readme_runs_without_silhouettes(tmp_path, monkeypatch):
     interior = """RenderConfig(
         film=sr.imaging.FilmConfig(samples_per_side=1), gradient=sr.rendering.GradientConfig(method="interior")
     )"""
-    sizes = {"(128, 128)": "(16, 16)", "range(100)": "range(2)", "torus, params)": "torus, params, resolution=24)"}
+    sizes = {"(64, 64)": "(16, 16)", "range(100)": "range(2)", "torus, params)": "torus, params, resolution=24)"}
     names = run(code, {}, {"RenderConfig()": interior, **sizes})
     opacity = np.asarray(names["image"].opacity)
     assert opacity.shape == (16, 16) and 0.1 < opacity.mean() < 0.6
@@ -62,7 +62,7 @@ def test_readme_runs_without_silhouettes(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_readme_runs_as_it_is_printed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    names = run(blocks(ROOT / "README.md"), {}, {"(128, 128)": "(24, 24)"})
+    names = run(blocks(ROOT / "README.md"), {}, {"(64, 64)": "(24, 24)"})
     # A thicker ring is brighter: more of it is seen, and that its outline moves is most of it.
     assert names["slope"]["minor"] > 0.5
     assert jax.tree.all(jax.tree.map(lambda a, b: abs(float(a - b)) < 0.02, names["guess"], names["params"]))
