@@ -3,13 +3,14 @@
 # make test      the fast tests
 # make test-all  every test
 # make lint      ruff and pyright
+# make docs      the documentation, into build/docs
 # make clean     removes what the others made
 
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo compare test test-all lint clean
+.PHONY: demo compare test test-all lint docs clean
 
 demo: $(INSTALLED)
 	$(BIN)/python -m experiments.make_scene --scene=demo --output=runs/demo/data
@@ -30,6 +31,10 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
+docs: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("sdfrepar needs Python 3.11 or newer, this is %s: make PYTHON=python3.12 ..." % sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
@@ -37,4 +42,4 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf .venv runs .cache
+	rm -rf .venv runs .cache build

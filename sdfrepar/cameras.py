@@ -1,32 +1,40 @@
 """Cameras: poses, intrinsics, projecting points and unprojecting film positions."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from sdfrepar.numerics import safe_norm
 from sdfrepar.records import Camera
 
 
 def look_at(
-    position: jax.Array,
-    target: jax.Array,
-    up: jax.Array,
+    position: ArrayLike | Sequence[float],
+    target: ArrayLike | Sequence[float] = (0.0, 0.0, 0.0),
+    up: ArrayLike | Sequence[float] = (0.0, 1.0, 0.0),
     *,
-    field_of_view: float,
-    resolution: tuple[int, int],
+    field_of_view: float = 0.7,
+    resolution: tuple[int, int] = (128, 128),
 ) -> Camera:
     """A camera at `position` that looks at `target`.
 
     Args:
         position: (3,) scene units.
-        target: (3,) the point in the middle of the picture.
+        target: (3,) the point in the middle of the picture, scene units.
         up: (3,) a direction that appears upright; not parallel to the line of sight.
         field_of_view: horizontal opening angle, radians.
         resolution: (height, width), pixels.
+
+    Examples:
+        >>> camera = look_at((0.0, 0.0, -2.0), resolution=(64, 96))
+        >>> [number.tolist() for number in project(camera, jnp.zeros(3))]  # what it looks at, and how far off that is
+        [[48.0, 32.0], 2.0]
     """
     height, width = resolution
+    position, target, up = (jnp.asarray(place, float) for place in (position, target, up))
     forward = _normalised(target - position)
     right = _normalised(jnp.cross(forward, up))
     down = jnp.cross(forward, right)
@@ -88,7 +96,10 @@ def off_plane(camera: Camera, normal: jax.Array, u: jax.Array) -> jax.Array:
 
 
 def depth_of(camera: Camera, direction: jax.Array, distance: jax.Array) -> jax.Array:
-    """Depth z along the optical axis of the point at `distance` along a ray with this unit `direction`."""
+    """Depth z () along the optical axis of the point at `distance` () along a ray with this unit `direction` (3,).
+
+    All in scene units; the direction in the scene frame.
+    """
     return distance * (camera.rotation[:, 2] @ direction)
 
 

@@ -33,7 +33,12 @@ def values(distance: Distance, params: Any, points: jax.Array) -> jax.Array:
 
 
 def sphere(params: dict[str, jax.Array], x: jax.Array) -> jax.Array:
-    """Distance to a sphere at the origin; params: radius ()."""
+    """Distance to a sphere at the origin; params: radius ().
+
+    Examples:
+        >>> float(sphere({"radius": 0.5}, jnp.array([0.0, 0.75, 0.0])))
+        0.25
+    """
     return safe_norm(x) - params["radius"]
 
 
@@ -99,7 +104,14 @@ def placed(distance: Distance) -> Distance:
 
 
 def union(*distances: Distance) -> Distance:
-    """All the solids together; params: a tuple. Exact outside where the parts are; a bound inside their overlap."""
+    """All the solids together; params: a tuple. Exact outside where the parts are; a bound inside their overlap.
+
+    Examples:
+        >>> pair = union(sphere, placed(sphere))
+        >>> beside = {"solid": {"radius": 0.25}, "position": jnp.array([1.0, 0.0, 0.0]), "rotation": jnp.eye(3)}
+        >>> float(pair(({"radius": 0.25}, beside), jnp.array([0.5, 0.0, 0.0])))
+        0.25
+    """
 
     def nearest(params: tuple[Any, ...], x: jax.Array) -> jax.Array:
         return jnp.min(jnp.stack([f(p, x) for f, p in zip(distances, params, strict=True)]))

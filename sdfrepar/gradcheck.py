@@ -47,6 +47,7 @@ class GradcheckConfig:
     tolerance: float = 0.04
     """Largest bias that passes: of the picture in relative L2, and of its sum, as shares of the reference."""
     seed: int = 0
+    """Of all random numbers."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -67,9 +68,9 @@ class Estimate:
 
     mean: np.ndarray  # (H, W)
     standard_error: np.ndarray  # (H, W) of the mean
-    sum: float
+    sum: float  # of the mean
     sum_error: float  # standard error of the sum
-    repetitions: int
+    repetitions: int  # estimates that were averaged
 
     @property
     def noise(self) -> float:
@@ -86,11 +87,11 @@ class Estimate:
 class Report:
     """What a check found; `print` it, or look at `value`, `reference.mean`, `estimate.mean` and `bias` as pictures."""
 
-    method: str
+    method: str  # of `GradientConfig`
     value: np.ndarray  # (H, W) the picture itself, averaged over the colours
     reference: Estimate  # finite differences
     estimate: Estimate  # the method's
-    tolerance: float
+    tolerance: float  # of `GradcheckConfig`
 
     @property
     def bias(self) -> np.ndarray:
@@ -240,13 +241,8 @@ def motion_of(params: Any, camera: Camera, direction: Any, camera_direction: Any
 
 
 def matt(distance: Distance) -> Scene:
-    """A field as a matt white solid under one light from above and before, before black."""
-    light = jnp.array([0.4, 0.8, -0.45])
-
-    def radiance(params: Any, x: jax.Array, normal: jax.Array, direction: jax.Array) -> jax.Array:
-        return jnp.full(3, 0.2 + 0.8 * jnp.maximum(normal @ light, 0.0))
-
-    return Scene(distance=distance, radiance=radiance, background=lambda params, origin, direction: jnp.zeros(3))
+    """A field as a matt white solid under one light from above and before, before black: a `Scene` by default."""
+    return Scene(distance)
 
 
 @partial(jax.jit, static_argnums=(0, 1))

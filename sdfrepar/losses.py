@@ -19,7 +19,7 @@ _NEAR = 0.3
 
 
 def photometric(rendered: jax.Array, target: jax.Array, weight: jax.Array) -> jax.Array:
-    """Weighted mean absolute difference of pixels, on a scale that is near sRGB, on which [B22 §3.5] compares pictures.
+    """Weighted mean absolute difference () of pixels, on a scale near sRGB, on which [B22 §3.5] compares pictures.
 
     The scale is linear in what is rendered, with the slope that sRGB has beside the target. sRGB itself is concave: of
     an estimate with noise, which pixels at silhouettes are, it sees less than the mean, and a dark object before a
@@ -46,7 +46,7 @@ def clamped(found: jax.Array, true: jax.Array, clamp: float) -> jax.Array:
 
 
 def mask(least: jax.Array, covered: jax.Array, sharpness: jax.Array, weight: jax.Array) -> jax.Array:
-    """Weighted mean cross entropy between masks and the logistic silhouettes σ(-α min f) [I20 eq. 7].
+    """Weighted mean cross entropy () between masks and the logistic silhouettes σ(-α min f) [I20 eq. 7].
 
     Args:
         least: (P,) the least value of the field along each pixel's ray, scene units.
@@ -103,7 +103,7 @@ def smoothness(distance: Distance, params: Any, points: jax.Array, way: jax.Arra
 
 
 def reprojection(rig: Camera, tracks: Tracks, near: jax.Array | float = _NEAR) -> jax.Array:
-    """How far points are seen from where their places in other pictures put them: the mean of Σ s log(1 + (d / s)²).
+    """How far points are seen from where other pictures put them: the mean () of Σ s log(1 + (d / s)²).
 
     The sum is over the pictures that show a point, which lies where that sum is least; the mean is over points. Unlike
     colours, points that are found again do not mind shadows that move with the camera, and those that three pictures
@@ -113,7 +113,7 @@ def reprojection(rig: Camera, tracks: Tracks, near: jax.Array | float = _NEAR) -
     Args:
         rig: (T, K) cameras.
         tracks: T points that K cameras see at most.
-        near: s, pixels.
+        near: () s, pixels.
 
     Gradient: in the cameras. The points are held: the sum does not change with them, to first order.
     """

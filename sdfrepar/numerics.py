@@ -30,7 +30,7 @@ def safe_normalize(v: jax.Array) -> jax.Array:
 
 
 def safe_divide(a: jax.Array, b: jax.Array) -> jax.Array:
-    """The quotient a / b, and 0 where |b| < 1e-18, whose square float32 could not hold.
+    """The quotient a / b, elementwise, and 0 where |b| < 1e-18, whose square float32 could not hold.
 
     Gradient: that of a / b, and 0 where |b| < 1e-18.
     """
@@ -39,7 +39,7 @@ def safe_divide(a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 def away_from_zero(x: jax.Array, floor: float) -> jax.Array:
-    """`x` with its magnitude raised to at least `floor`, its sign kept (+ at zero).
+    """`x`, elementwise, with its magnitude raised to at least `floor`, its sign kept (+ at zero).
 
     Gradient: 1 where |x| > floor, 0 elsewhere.
     """
@@ -47,7 +47,7 @@ def away_from_zero(x: jax.Array, floor: float) -> jax.Array:
 
 
 def tangent_of(x: jax.Array) -> jax.Array:
-    """Zero, with the derivative of `x`.
+    """Zero, elementwise, with the derivative of `x`.
 
     Gradient: that of `x`. `x` must be finite.
     """
@@ -56,7 +56,7 @@ def tangent_of(x: jax.Array) -> jax.Array:
 
 @jax.custom_jvp
 def with_tangent_of(x: jax.Array, y: jax.Array) -> jax.Array:
-    """`x`, with the derivative of `y`; of the same shape. What follows sees `x` itself, to the last digit.
+    """`x`, with the derivative of `y`, of the same shape. What follows sees `x` itself, to the last digit.
 
     Gradient: 0 in `x`, 1 in `y`.
     """
@@ -72,7 +72,7 @@ def _with_tangent_of_jvp(
 
 
 def bump(x: jax.Array, inner: float, outer: float) -> jax.Array:
-    """1 for x <= inner, 0 for x >= outer, a cubic in between, so C1 everywhere.
+    """Elementwise 1 for x <= inner, 0 for x >= outer, a cubic in between, so C1 everywhere.
 
     Gradient: that of the cubic; 0 on both plateaus.
     """

@@ -48,7 +48,7 @@ class Line:
     origin: jax.Array  # (3,) scene units
     direction: jax.Array  # (3,) unit
     near: jax.Array  # () where it enters the unit sphere, 0 for a camera inside; scene units along the line
-    far: jax.Array  # () where it leaves it; below `near` when it misses it
+    far: jax.Array  # () where it leaves it, scene units; below `near` when it misses it
     width: jax.Array  # () of a pixel at the origin, scene units; 0 for a pinhole
     spread: jax.Array  # () by how much a pixel widens with the distance
 
@@ -159,7 +159,7 @@ class Views:
 
     images: Pictures = struct.field(pytree_node=False)  # N of (H, W, 3) float32, linear
     cameras: Camera  # leading axis N; NumPy leaves
-    names: tuple[str, ...] = struct.field(pytree_node=False)
+    names: tuple[str, ...] = struct.field(pytree_node=False)  # of the pictures
     world_from_scene: np.ndarray  # (4, 4) similarity
     # N of (H, W) float32, share of the pixel that the object covers; None if unknown
     masks: Pictures | None = struct.field(pytree_node=False, default=None)

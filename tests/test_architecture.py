@@ -105,9 +105,12 @@ def imports_of(source: str, package: str = PACKAGE) -> list[Import]:
 def wrong_directions(module: str, source: str, package: str = PACKAGE) -> list[str]:
     """Imports that climb the order, and those that join stages."""
     faults = []
-    for name, line, _ in imports_of(source, package):
+    for name, line, deferred in imports_of(source, package):
         parts = name.split(".")
         if parts[0] != PACKAGE or len(parts) == 1 or parts[1].startswith("__") or parts[1] == module:
+            continue
+        # The package itself tells type checkers of all its modules, and imports none of them.
+        if not module and deferred:
             continue
         other = parts[1]
         if other not in ORDER:

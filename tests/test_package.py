@@ -1,12 +1,15 @@
-"""The package as a whole: what it refuses, and that its front page is true."""
+"""The package as a whole: what it refuses, what importing it costs, and that all of it is reachable."""
 
+import ast
 import configparser
 import importlib
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import jax
-import numpy as np
 import pytest
 
 import sdfrepar
@@ -32,9 +35,73 @@ def test_constraints_name_no_refused_jax():
     assert pinned and not {"0.10.1", "0.10.2"} & set(pinned)
 
 
-def test_readme_example_runs():
-    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-    names: dict = {}
-    exec(example.replace("(128, 128)", "(16, 16)"), names)
-    opacity = np.asarray(names["image"].opacity)
-    assert opacity.shape == (16, 16) and 0.1 < opacity.mean() < 0.6
+HEAVY = [
+    "skimage",
+    "trimesh",
+    "imageio",
+    "orbax",
+    "matplotlib",
+    "rich",
+    "tensorstore",
+    "scipy",
+    "PIL",
+    "png",
+    "pycolmap",
+    "igl",
+]
+CORE = [name for name in sdfrepar.__all__ if name != "checkpoints"]
+
+
+@pytest.fixture(scope="module")
+def imported() -> dict[str, list[str]]:
+    """Which of the heavy libraries are there, in one fresh interpreter, after one import after another."""
+    code = f"""
+import json, sys
+heavy = {HEAVY}
+seen = {{}}
+def look(name): seen[name] = [library for library in heavy if library in sys.modules]
+import jax; look("jax")
+import sdfrepar; look("package")
+seen["modules"] = [name for name in sys.modules if name.startswith("sdfrepar.")]
+import flax, optax; look("libraries")
+for name in {CORE}: getattr(sdfrepar, name)
+look("core")
+print(json.dumps(seen))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def test_importing_the_package_imports_none_of_its_modules(imported):
+    assert imported["modules"] == []
+    assert imported["package"] == imported["jax"]
+
+
+def test_modules_import_nothing_heavy_before_it_is_used(imported):
+    assert imported["core"] == imported["libraries"]
+
+
+def test_every_module_is_reachable():
+    folder = ROOT / "sdfrepar"
+    modules = sorted(
+        path.stem for path in folder.iterdir() if not path.name.startswith("_") and path.name != "py.typed"
+    )
+    assert modules == sorted(sdfrepar.__all__)
+    assert set(modules) <= set(dir(sdfrepar))
+    assert sdfrepar.cameras.look_at is importlib.import_module("sdfrepar.cameras").look_at
+    with pytest.raises(AttributeError, match="no module 'camera'; expected one of cameras"):
+        _ = sdfrepar.camera
+
+
+def test_type_checkers_are_told_of_every_module():
+    (told,) = (
+        [alias.name for alias in inner.names]
+        for node in ast.parse((ROOT / "sdfrepar" / "__init__.py").read_text()).body
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in node.body
+        if isinstance(inner, ast.ImportFrom)
+    )
+    assert told == sdfrepar.__all__
+    metadata = configparser.ConfigParser()
+    metadata.read(ROOT / "setup.cfg")
+    assert metadata["options.package_data"]["sdfrepar"] == "py.typed" and (ROOT / "sdfrepar" / "py.typed").is_file()

@@ -25,9 +25,13 @@ class Format(NamedTuple):
     """A format: its name, the files any of which gives it away, its reader and its writer."""
 
     name: str
+    """As people call it."""
     signs: tuple[str, ...]
+    """Glob patterns of files, any of which gives it away."""
     read: Callable[[Path], Listing]
+    """folder -> listing."""
     write: Callable[[Path, Taken], None]
+    """(folder, what was taken) -> files of this format."""
 
 
 FORMATS = {
@@ -51,7 +55,9 @@ class Survey(NamedTuple):
     """Everything in a data set, right or wrong."""
 
     format: str
+    """The name of its `Format`."""
     listing: Listing
+    """As its reader gives it."""
     views: Views
     """All of them, in scene space."""
     test: tuple[int, ...]

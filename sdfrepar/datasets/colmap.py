@@ -29,10 +29,10 @@ class ColmapLens:
 
     model: str
     size: tuple[int, int]  # (height, width), pixels
-    params: tuple[float, ...]
+    params: tuple[float, ...]  # in COLMAP's order for this model, lengths in pixels
 
     def distort(self, ideal: np.ndarray) -> np.ndarray:
-        """As `lenses.Lens.distort`."""
+        """As `lenses.Lens.distort`: points (M, 2) to points (M, 2)."""
         camera = self._camera()
         ahead = np.concatenate([ideal, np.ones((len(ideal), 1))], axis=1)
         pixels = camera.img_from_cam(ahead)

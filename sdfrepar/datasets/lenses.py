@@ -25,10 +25,12 @@ class Radial:
     """
 
     k: tuple[float, float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    """k₁ to k₆."""
     p: tuple[float, float] = (0.0, 0.0)
+    """p₁ and p₂."""
 
     def distort(self, ideal: np.ndarray) -> np.ndarray:
-        """As `Lens.distort`."""
+        """As `Lens.distort`: points (M, 2) to points (M, 2)."""
         x, y = ideal.T
         square = x**2 + y**2
         above = 1.0 + square * (self.k[0] + square * (self.k[1] + square * self.k[2]))
@@ -48,9 +50,10 @@ class Fisheye:
     """OpenCV's equidistant fisheye: r' = θ (1 + k₁ θ² + k₂ θ⁴ + k₃ θ⁶ + k₄ θ⁸) for a ray at the angle θ to the axis."""
 
     k: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    """k₁ to k₄."""
 
     def distort(self, ideal: np.ndarray) -> np.ndarray:
-        """As `Lens.distort`."""
+        """As `Lens.distort`: points (M, 2) to points (M, 2)."""
         radius = np.linalg.norm(ideal, axis=1)
         angle = np.arctan(radius)
         square = angle**2

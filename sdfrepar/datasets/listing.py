@@ -16,7 +16,9 @@ class Listing:
     """N pictures and the cameras that took them, in the world frame of the files."""
 
     pictures: tuple[Path, ...]
+    """Their files."""
     names: tuple[str, ...]
+    """What each is called, in reports and by `holdout`."""
     focal: np.ndarray
     """(N, 2) pixels."""
     principal: np.ndarray

@@ -60,9 +60,9 @@ def sphere_of_points(points: np.ndarray, centre: np.ndarray, radius: float) -> t
     """The sphere around those points that lie where the cameras look.
 
     Args:
-        points: (P, 3) of a reconstruction, with what lies around the object and some false ones among them.
-        centre: (3,) of the sphere that the cameras look at.
-        radius: of that sphere.
+        points: (P, 3) of a reconstruction, world units, some around the object and some false ones among them.
+        centre: (3,) of the sphere that the cameras look at, world units.
+        radius: of that sphere, world units.
 
     Returns:
         The median of the points in that sphere, and what holds all but the outermost fiftieth of them, with a margin.
@@ -86,8 +86,8 @@ def sphere_of_masks(cameras: Camera, masks: Pictures, centre: np.ndarray, radius
     Args:
         cameras: leading axis N.
         masks: N of (H, W), share of the pixel that the object covers.
-        centre: (3,) of the sphere that the cameras look at, in whose surroundings the hull is sought.
-        radius: of that sphere.
+        centre: (3,) of the sphere that the cameras look at, in whose surroundings the hull is sought, world units.
+        radius: of that sphere, world units.
 
     Raises:
         ValueError: the masks leave nothing.

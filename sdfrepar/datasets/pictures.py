@@ -24,6 +24,7 @@ class Source:
     """A file of pixels, and what is to be done to them."""
 
     path: Path
+    """The file."""
     downscale: int = 1
     """Pixels a side that are averaged into one; the last rows and columns that fill no block are dropped."""
     straight: Straight | None = None
@@ -130,7 +131,11 @@ def each(function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
 def require_one_size(
     paths: Sequence[Path], sizes: Sequence[tuple[int, int]], expected: tuple[int, int], whose: str
 ) -> None:
-    """Refuse files whose (height, width) is not the expected one."""
+    """Refuse files whose (height, width) is not the expected one.
+
+    Raises:
+        ValueError: there is one.
+    """
     for path, (height, width) in zip(paths, sizes, strict=True):
         if (height, width) != expected:
             raise ValueError(

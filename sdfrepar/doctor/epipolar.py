@@ -52,7 +52,7 @@ def points(cameras: Camera, pairs: Sequence[Pair]) -> tuple[np.ndarray, np.ndarr
 
 
 def before(cameras: Camera, pairs: Sequence[Pair]) -> np.ndarray:
-    """Of the matches whose rays are not parallel, whether each lies before both cameras; `[True]` if there are none."""
+    """Whether each match (M,) whose rays are not parallel lies before both cameras; `[True]` if there are none."""
     found = [_crossing(cameras, pair) for pair in pairs]
     _, along, square = (np.concatenate(parts) for parts in zip(*found, strict=True))
     kept = square > _PARALLEL

@@ -39,8 +39,11 @@ class Finding:
     """One thing that was looked at."""
 
     about: str
+    """What was looked at, in a word or two."""
     sentence: str
+    """What was found."""
     is_fault: bool = False
+    """Whether it is wrong."""
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,8 @@ class Features:
 class Pair:
     """Two pictures of the same thing, and the points that they share."""
 
-    first: int
-    second: int
+    first: int  # index of a picture
+    second: int  # of another
     film: tuple[np.ndarray, np.ndarray]  # two of (M, 2), pixels, corner convention
 
 

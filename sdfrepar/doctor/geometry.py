@@ -37,7 +37,9 @@ class Consistency:
     """How well cameras explain the points that their pictures share, and the outlines of the object."""
 
     pairs: int
+    """Of pictures that share points."""
     matches: int
+    """Points that two pictures share."""
     error: float
     """Median distance to the epipolar lines, pixels; not a number without matches."""
     outlines: float

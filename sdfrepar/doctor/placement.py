@@ -25,13 +25,13 @@ _SNUG, _MARGIN = 1.05, 1.05
 class Place:
     """The sphere about what was seen of the object, scene space."""
 
-    centre: np.ndarray  # (3,)
-    radius: float
+    centre: np.ndarray  # (3,) scene units
+    radius: float  # scene units
     is_exact: bool
     """Whether outlines tell it, which show all of the object, or points on it and around it."""
 
     def fault(self, world_from_scene: np.ndarray) -> str | None:
-        """What is wrong with the unit sphere; None where nothing is."""
+        """What is wrong with the unit sphere; None where nothing is. `world_from_scene` is a similarity (4, 4)."""
         where = (
             f"seems to have a radius of {self.radius:.2g} about {_point(self.centre)} where the unit sphere should be"
         )
@@ -47,7 +47,7 @@ class Place:
         return None
 
     def advice(self, world_from_scene: np.ndarray) -> str | None:
-        """What would serve the object better, if it reaches out of the sphere."""
+        """What would serve the object better, if it reaches out; `world_from_scene` is a similarity (4, 4)."""
         if not self.is_exact or np.linalg.norm(self.centre) + self.radius < _SNUG:
             return None
         return (
@@ -56,7 +56,7 @@ class Place:
         )
 
     def flags(self, world_from_scene: np.ndarray) -> str:
-        """Flags that make this sphere the unit sphere."""
+        """Flags that make this sphere the unit sphere; `world_from_scene` is a similarity (4, 4)."""
         centre = world_from_scene[:3, :3] @ self.centre + world_from_scene[:3, 3]
         radius = _MARGIN * self.radius * np.cbrt(np.linalg.det(world_from_scene[:3, :3]))
         return f"--data.centre={','.join(f'{value:.4g}' for value in centre)} --data.radius={radius:.3g}"

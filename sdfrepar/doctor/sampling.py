@@ -10,7 +10,7 @@ _GROUPS, _SIZE = 4, 3
 
 
 def neighbours(cameras: Camera, names: tuple[str, ...]) -> np.ndarray:
-    """Indices of at most 24 pictures, in small groups that lie side by side, from all over the set."""
+    """Indices (K,) of at most 24 pictures, in small groups that lie side by side, from all over the set."""
     order = np.argsort(names, kind="stable")
     count = len(order)
     if count <= 2 * _GROUPS * _SIZE:

@@ -10,9 +10,9 @@ import numpy as np
 class Coverage:
     """Shares of the pictures that masks cover."""
 
-    everywhere: float
-    at_borders: float
-    in_the_middle: float
+    everywhere: float  # of all pixels
+    at_borders: float  # of those at the edges of the pictures
+    in_the_middle: float  # of those around the centre
 
     @property
     def is_inverted(self) -> bool:

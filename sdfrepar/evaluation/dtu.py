@@ -26,9 +26,9 @@ _MAX_DISTANCE = 20.0
 class DtuChamfer(NamedTuple):
     """DTU's distances, in the unit of the points."""
 
-    accuracy: float
-    completeness: float
-    mean: float
+    accuracy: float  # from what was recovered to what was scanned
+    completeness: float  # from what was scanned to what was recovered
+    mean: float  # of the two
 
 
 def dtu_culled(points: np.ndarray, masks: np.ndarray, rig: Camera, dilation: float = _DILATION) -> np.ndarray:
@@ -39,7 +39,7 @@ def dtu_culled(points: np.ndarray, masks: np.ndarray, rig: Camera, dilation: flo
     view has behind it.
 
     Args:
-        points: (M, 3), in the frame of the cameras.
+        points: (M, 3), in the frame and unit of the cameras.
         masks: (N, H, W), boolean or the share of the pixel that the object covers, inside above a half.
         rig: leading axis N.
         dilation: radius of the disc, as a share of W.
@@ -73,7 +73,7 @@ def dtu_chamfer(points: np.ndarray, truth: np.ndarray, max_distance: float = _MA
     points; distances of `max_distance` or more are left out of either mean.
 
     Args:
-        points: (N, 3) of the surface that is scored.
+        points: (N, 3) of the surface that is scored, in millimetres for the protocol's distance.
         truth: (M, 3), same frame and unit.
         max_distance: same unit; the protocol's is 20 mm.
 

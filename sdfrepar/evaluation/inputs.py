@@ -4,7 +4,11 @@ import numpy as np
 
 
 def alike(a: np.ndarray, b: np.ndarray, what: str) -> tuple[np.ndarray, np.ndarray]:
-    """Both as arrays, of one shape and not empty."""
+    """Both as arrays, of one shape, whichever (...), and not empty.
+
+    Raises:
+        ValueError: they are not.
+    """
     a, b = np.asarray(a), np.asarray(b)
     if a.shape != b.shape:
         raise ValueError(f"The {what} have shapes {a.shape} and {b.shape}, expected the same; resample one of them.")
@@ -14,7 +18,11 @@ def alike(a: np.ndarray, b: np.ndarray, what: str) -> tuple[np.ndarray, np.ndarr
 
 
 def float_pictures(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both as float64 pictures of one shape, colours last."""
+    """Both as float64 pictures of one shape (..., 3).
+
+    Raises:
+        ValueError: unlike shapes, no colours, or integers.
+    """
     a, b = alike(a, b, "pictures")
     if a.ndim == 0 or a.shape[-1] != 3:
         raise ValueError(f"The pictures have shape {a.shape}, expected (..., 3); put the colour channels last.")
@@ -24,7 +32,11 @@ def float_pictures(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def chosen(values: np.ndarray, mask: np.ndarray, what: str) -> np.ndarray:
-    """The float64 values, finite, where a boolean mask of the leading axes is true."""
+    """The float64 values (M, ...), finite, where a boolean mask (...) of the leading axes of all values is true.
+
+    Raises:
+        ValueError: a mask that is not boolean, of other axes or false throughout, or values that are not finite.
+    """
     mask = np.asarray(mask)
     if mask.dtype != bool:
         raise ValueError(f"The mask is {mask.dtype}, expected booleans; compare with a threshold first.")
@@ -40,7 +52,11 @@ def chosen(values: np.ndarray, mask: np.ndarray, what: str) -> np.ndarray:
 
 
 def finite_points(points: np.ndarray, name: str) -> np.ndarray:
-    """As (N, 3) float64, N > 0, finite."""
+    """As (N, 3) float64, N > 0, finite.
+
+    Raises:
+        ValueError: they are not.
+    """
     points = np.asarray(points, np.float64)
     if points.ndim != 2 or points.shape[1] != 3 or len(points) == 0:
         raise ValueError(f"{name} has shape {points.shape}, expected (N, 3) with N > 0; pass one row for each point.")

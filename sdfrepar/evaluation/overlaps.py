@@ -11,8 +11,8 @@ def occupancy_iou(values_a: np.ndarray, values_b: np.ndarray) -> float:
     Protocol: a grid point is inside where its value is negative; every point counts the same. Two empty solids score 1.
 
     Args:
-        values_a: field on a grid, as `meshing.sample_grid` gives it; scene units.
-        values_b: the other field on the same grid.
+        values_a: (R, R, R) field on a grid, as `meshing.sample_grid` gives it; scene units.
+        values_b: same shape, the other field on the same grid.
 
     Raises:
         ValueError: grids that are empty, of unlike shapes, or not finite.

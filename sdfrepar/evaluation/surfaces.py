@@ -10,9 +10,9 @@ from sdfrepar.evaluation.inputs import finite_points
 class FScore(NamedTuple):
     """Shares in [0, 1]; higher is better."""
 
-    precision: float
-    recall: float
-    f: float
+    precision: float  # of the points found, near true ones
+    recall: float  # of the true points, near ones found
+    f: float  # their harmonic mean
 
 
 def chamfer(points_a: np.ndarray, points_b: np.ndarray) -> float:

@@ -77,7 +77,11 @@ def read_mesh(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_coloured_mesh(path: str | Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """As `read_mesh`, with the sRGB codes (V, 3) uint8 of the vertices, or None where the file has none."""
+    """As `read_mesh`, with the sRGB codes (V, 3) uint8 of the vertices, or None where the file has none.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_mesh`.
+    """
     import trimesh
 
     path = require_file(require_mesh(path))

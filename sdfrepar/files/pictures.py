@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sdfrepar.files.raw import require_file, write_bytes
 
 
-def encode_srgb(linear: np.ndarray) -> np.ndarray:
+def encode_srgb(linear: ArrayLike) -> np.ndarray:
     """The sRGB code values in [0, 1] of linear light in [0, 1]; any shape, dtype kept."""
     linear = np.asarray(linear)
     curved = 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
@@ -61,7 +62,7 @@ class PictureKind(NamedTuple):
     """What the beginning of a picture's file says."""
 
     size: tuple[int, int]  # (height, width), pixels
-    has_alpha: bool
+    has_alpha: bool  # straight
     dtype: np.dtype  # uint8 or uint16: what holds the file's values
 
 

@@ -25,7 +25,7 @@ class TorchFile(NamedTuple):
     storages: dict[str, np.ndarray]  # by key, each (N,)
 
     def array(self, tensor: Tensor) -> np.ndarray:
-        """The elements of a tensor, in its shape: a view of its storage, shared with other tensors there."""
+        """The elements (...) of a tensor, in its shape: a view of its storage, shared with other tensors there."""
         storage = self.storages[tensor.storage.key]
         if 0 in tensor.shape:
             return np.zeros(tensor.shape, storage.dtype)

@@ -17,7 +17,7 @@ class Storage:
     """A run of numbers that lies outside the pickle."""
 
     key: str  # its name in the file
-    dtype: str
+    dtype: str  # as in `numbers`
     size: int  # in elements
 
 
@@ -26,9 +26,9 @@ class Tensor:
     """A view of a storage, known to lie inside of it; all counts in elements."""
 
     storage: Storage
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
+    offset: int  # of its first element in the storage
+    shape: tuple[int, ...]  # of as many axes as `strides`
+    strides: tuple[int, ...]  # along each axis
 
 
 def storage_of(key: str, dtype: str, size: int) -> Storage:
@@ -37,7 +37,11 @@ def storage_of(key: str, dtype: str, size: int) -> Storage:
 
 
 def tensor_of(storage: Storage, offset: int, shape: tuple[Any, ...], strides: tuple[Any, ...]) -> Tensor:
-    """The tensor, if all of it lies in its storage and it has no more elements than that. Raises ValueError if not."""
+    """The tensor, if all of it lies in its storage and it has no more elements than that.
+
+    Raises:
+        ValueError: it does not.
+    """
     tensor = Tensor(storage, *_counts((offset,)), shape=_counts(shape), strides=_counts(strides))
     if not _lies_inside(tensor):
         raise ValueError(

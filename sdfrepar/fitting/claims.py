@@ -41,6 +41,7 @@ class ClaimsConfig:
     """What is minimised: Σ w ρ(r / σ) + w |code|² / 2, where claims are missed by r; ρ is `sum_of_squares`'."""
 
     steps: int = 20
+    """Steps of the search for the code."""
     bias_steps: int = 12
     """Further steps, in which the biases of all hidden layers are sought with the code; 0 leaves the code alone."""
     bias_deviation: float = 0.005
@@ -128,7 +129,8 @@ def field_and_rows(subject: Subject, network: Any, code: jax.Array, points: jax.
 def at_depths(camera: Camera, maps: Maps, config: ClaimsConfig, noise: jax.Array) -> Claims:
     """The claims of measured depths, and of normals where they are known: N = 3 * height * width.
 
-    What a decoder gets wrong is alike at neighbours, and of so many depths adds up to no less; noise is not.
+    What a decoder gets wrong is alike at neighbours, and of so many depths adds up to no less; noise, a deviation ()
+    in scene units, is not.
     """
     u, measured, normal = corners(*camera.resolution) + 0.5, maps.measured.reshape(-1), maps.normal.reshape(-1, 3)
     point = jax.vmap(partial(cameras.at_depth, camera))(u, maps.depth.reshape(-1))
@@ -167,6 +169,8 @@ def along_rays(
         maps: what is known of its pixels.
         config: how much they weigh.
         noise: () deviation of the depths, scene units; the free space before them ends some of these earlier.
+
+    Gradient: none; the claims are detached.
     """
     measured, outlined, mask = (x.reshape(-1) for x in (maps.measured, maps.outlined, maps.mask))
     marched = observing.march_picture(distance, observe, params, camera, maps.measured | maps.outlined)

@@ -22,6 +22,7 @@ class CodesConfig:
     """The optimisation of a decoder with its codes."""
 
     steps: int = 5000
+    """Steps of the optimiser."""
     shapes: int = 16
     """Shapes a step."""
     points: int = 512
@@ -60,7 +61,7 @@ def initial_codes(network: DecoderConfig, shapes: int, *, key: jax.Array) -> dic
 
 
 def of_shape(params: dict[str, Any], shape: jax.Array | int) -> dict[str, Any]:
-    """The decoder's params for one of the shapes."""
+    """The decoder's params for the shape of this index ()."""
     return {"network": params["network"], "code": params["codes"][shape]}
 
 

@@ -21,13 +21,17 @@ class CompletionConfig:
     """The optimisation of a code; weights as in the code of [D20]."""
 
     steps: int = 100
+    """Steps of the optimiser."""
     rate: float = 1e-2
     """Learning rate of the code."""
     final_rate: float = 0.05
     """Learning rate at the end, as a share of that at the start; the decay is a cosine."""
     depth_weight: float = 10.0
+    """Weight of `losses.depth`."""
     normal_weight: float = 5.0
+    """Weight of `losses.normals`."""
     silhouette_weight: float = 1.0
+    """Weight of `losses.silhouette`."""
     reach: float = 0.15
     """Depths that differ by more, scene units, are those of two surfaces of which one hides the other; they count, but
     do not pull, nor do their normals, as no derivative tells what would uncover the other."""
@@ -76,7 +80,10 @@ def make_completion_step(
 
 
 def image_loss(config: CompletionConfig, found: Observation, true: Maps) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """The weighted loss () of what is seen, and its terms: depth and normals on pixels valid in both, silhouette."""
+    """The weighted loss () of what is seen, and its terms: depth and normals on pixels valid in both, silhouette.
+
+    Gradient: in what is found; none of depths, and of normals there, that are farther off than `config.reach`.
+    """
     both = found.valid & true.measured
     alike = jnp.abs(found.depth - true.depth) < config.reach
     depth = jnp.where(alike, found.depth, jax.lax.stop_gradient(found.depth))

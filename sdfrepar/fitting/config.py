@@ -9,6 +9,7 @@ class FitConfig:
     """The optimisation."""
 
     steps: int = 2000
+    """Steps of the optimiser."""
     pixels: int = 512
     """Pixels a step, from all views and levels."""
     candidates: int = 4
@@ -35,6 +36,7 @@ class FitConfig:
     clip: float = 1.0
     """Largest norm of the gradient."""
     eikonal_weight: float = 0.1
+    """Weight of `losses.eikonal`."""
     eikonal_points: int = 512
     """Points in the unit ball for the eikonal term, beside as many near the surface."""
     smoothness_weight: float = 0.0
@@ -44,6 +46,7 @@ class FitConfig:
     masks: Literal["ignore", "use"] = "ignore"
     """use: the baseline [I20]. Colours count where mask and surface overlap, and the mask draws the silhouette."""
     mask_weight: float = 100.0
+    """Weight of `losses.mask`, over α as in [I20]."""
     mask_sharpness: float = 50.0
     """α of [I20 eq. 7] at first; it is doubled five times."""
     refine_poses: bool = False

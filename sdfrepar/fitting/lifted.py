@@ -25,6 +25,7 @@ class LiftedConfig:
     """The optimisation of a code; constants of the code of [P19]."""
 
     steps: int = 800
+    """Steps of the optimiser."""
     rate: float = 5e-3
     """Learning rate of the code; a tenth of it after half of the steps."""
     points: int = 8000

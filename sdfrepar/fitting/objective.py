@@ -41,7 +41,10 @@ def choose_batch(
     key: jax.Array,
     share: Share = WHOLE,
 ) -> tuple[Batch, Approach, Tracked | None]:
-    """The pixels of a share of the batch. All devices draw the same candidates, march some, and hear of the others."""
+    """The pixels of a share of the batch. All devices draw the same candidates, march some, and hear of the others.
+
+    `progress` () is the share of the steps that is done.
+    """
     pixel_key, choice_key, track_key = jax.random.split(key, 3)
     tracked = share.of(draw_tracks(config, pixels, key=track_key))
     drawn = draw_pixels(config, pixels, progress, key=pixel_key)

@@ -29,8 +29,11 @@ class PoseConfig:
     final_rate: float = 0.02
     """Learning rate at the end, as a share of that at the start; the decay is a cosine."""
     depth_weight: float = 1.0
+    """Weight of `losses.depth`."""
     silhouette_weight: float = 0.3
+    """Weight of `losses.silhouette`."""
     normal_weight: float = 0.0
+    """Weight of `losses.normals`."""
     near: float = 0.05
     """Differences of depth beyond this, scene units, count ever less: there another part of the shape is seen."""
 

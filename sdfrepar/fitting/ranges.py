@@ -23,6 +23,7 @@ class RangesConfig:
     """The optimisation."""
 
     steps: int = 1500
+    """Steps of the optimiser."""
     points: int = 1024
     """Measured points a step; as many before them, behind them and in the unit ball."""
     rate: float = 2e-3
@@ -30,6 +31,7 @@ class RangesConfig:
     pose_rate: float = 0.0
     """Learning rate of the scans' poses, radians and scene units; 0 keeps them. The first scan stays in any case."""
     warm_up: int = 50
+    """Steps over which the rates rise from zero."""
     final_rate: float = 0.02
     """Learning rates at the end, as a share of those at the start; the decay is a cosine."""
     before: float = 0.6
@@ -37,7 +39,9 @@ class RangesConfig:
     behind: float = 0.02
     """How thick the object is at least, scene units."""
     free_weight: float = 1.0
+    """Weight of how far the field is out of its bounds before and behind what was measured."""
     eikonal_weight: float = 0.05
+    """Weight of `losses.eikonal`."""
     average: float = 0.99
     """Decay of the moving average of the parameters."""
 

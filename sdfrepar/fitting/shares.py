@@ -12,11 +12,11 @@ Tree = TypeVar("Tree")
 class Share(NamedTuple):
     """Which part of a batch a device does. All the leaves of a batch have it along their first axis."""
 
-    index: jax.Array | int
-    count: int
+    index: jax.Array | int  # () of this device's part
+    count: int  # parts that there are
 
     def part(self, index: jax.Array | int, count: int) -> "Share":
-        """One of the equal parts of this share."""
+        """The equal part of this share that has this index ()."""
         return Share(self.index * count + index, self.count * count)
 
     def of(self, batch: Tree) -> Tree:

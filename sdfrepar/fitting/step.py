@@ -23,9 +23,9 @@ from sdfrepar.rendering import RenderConfig, Scene
 class FitState:
     """Everything that changes from step to step."""
 
-    params: Any
+    params: Any  # as they are optimised
     average: Any  # moving average of params
-    optimiser: Any
+    optimiser: Any  # optax's state
     step: jax.Array  # () int32, steps done
 
 
@@ -160,6 +160,9 @@ def shared_gradient(
     """(params, pixels, progress, key) -> (gradient of the loss, metrics), each device doing its share of the pixels.
 
     Every device marches until its own rays are done, part after part, and one all-reduce adds up gradients and metrics.
+
+    Raises:
+        ValueError: the devices and parts do not divide the batch.
     """
     devices = jax.devices() if devices is None else devices
     count = len(devices)

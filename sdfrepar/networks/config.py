@@ -12,6 +12,7 @@ class FeatureConfig:
     """Grids of features, each finer than the last, read by a small network."""
 
     levels: int = 4
+    """Grids."""
     coarsest: int = 8
     """Cells along each axis of the cube at the first level."""
     finest: int = 64
@@ -61,11 +62,13 @@ class BackgroundConfig:
     radius: float = 2.0
     """Radius of that sphere, scene units; rays that miss it are given its nearest point."""
     width: int = 64
+    """Width of the hidden layers of the background's network."""
     depth: int = 2
-    """Hidden layers of the background's network, and their width."""
+    """How many of these there are."""
     point_octaves: int = 6
+    """Octaves of positional encoding of the point on the sphere."""
     direction_octaves: int = 2
-    """Octaves of positional encoding of the point on the sphere and of the direction."""
+    """Octaves of positional encoding of the direction."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -82,6 +85,7 @@ class NetworkConfig:
     field: Field = "network"
     """network: the SDF network of [I20]; features: grids of features and a small network; voxels: a spline grid."""
     sdf_width: int = 64
+    """Width of the hidden layers of the SDF network."""
     sdf_depth: int = 4
     """Hidden layers of the SDF network."""
     sdf_skip: int = 2
@@ -91,6 +95,7 @@ class NetworkConfig:
     features: int = 32
     """Features that the SDF network hands to the radiance network."""
     radiance_width: int = 64
+    """Width of the hidden layers of the radiance network."""
     radiance_depth: int = 2
     """Hidden layers of the radiance network."""
     point_octaves: int = 4

@@ -34,18 +34,21 @@ class DecoderConfig:
     latent: int = 256
     """Numbers of a code."""
     width: int = 512
+    """Width of the hidden layers; the one before the skip is narrower by what is put in again."""
     depth: int = 8
-    """Hidden layers, and their width. The one before the skip is narrower by what is put in again."""
+    """Hidden layers."""
     skip: int = 4
     """Hidden layer that sees code and point again; 0 for none."""
     octaves: int = 0
     """Fourier features of the point, in its place; 0 for the point itself."""
     activation: Literal["relu", "softplus"] = "relu"
+    """Of the hidden layers; relu as [P19], softplus where derivatives are to be smooth."""
     beta: float = 100.0
     """Sharpness of the softplus."""
     bounded: bool = True
     """Whether the distance goes through a hyperbolic tangent."""
     weight_norm: bool = True
+    """Whether layers learn direction and length of their weights apart."""
     channels: int = 0
     """Further outputs: linear colour, or whatever else is decoded at a surface."""
     initial_radius: float = 0.5
@@ -158,7 +161,10 @@ def in_deviations(subject: Subject, of_biases: float = 1.0) -> Subject:
 
 
 def from_deviations(spread: Spread, code: jax.Array, of_biases: float = 1.0) -> jax.Array:
-    """The code, in the decoder's own numbers, that deviates so from the mean."""
+    """The code (latent + biases,), in the decoder's own numbers, that deviates by `code`, as many, from the mean.
+
+    The biases, if there are any, are multiplied by `of_biases`.
+    """
     latent = len(spread.mean)
     return jnp.concatenate([spread.mean + spread.axes @ code[:latent], of_biases * code[latent:]])
 

@@ -22,7 +22,7 @@ def encode(x: jax.Array, octaves: int) -> jax.Array:
 
 @jax.custom_jvp
 def softplus(x: jax.Array, beta: float) -> jax.Array:
-    """log(1 + exp(βx)) / β, without overflow.
+    """log(1 + exp(βx)) / β, elementwise, without overflow.
 
     Gradient: the logistic function of βx in x, written so that it is differentiated as cheaply again; none in β.
     """
@@ -42,10 +42,10 @@ class Dense(nn.Module):
     has made them one `kernel` is taken as well.
     """
 
-    features: int
-    weight_norm: bool = False
-    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
-    bias_init: nn.initializers.Initializer = nn.initializers.zeros_init()
+    features: int  # O
+    weight_norm: bool = False  # whether there is any
+    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()  # of the kernel (I, O)
+    bias_init: nn.initializers.Initializer = nn.initializers.zeros_init()  # of the bias (O,)
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:

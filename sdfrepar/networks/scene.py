@@ -17,7 +17,10 @@ from sdfrepar.rendering import Scene
 
 
 def scene(config: NetworkConfig) -> Scene:
-    """The fields as a scene; its params are those of `initialise`, as they are or after `Scene.prepare`."""
+    """The fields as a scene; its params are those of `initialise`, as they are or after `Scene.prepare`.
+
+    Gradient: naive, but none in a background that is given.
+    """
     distance_of, features_of = _distance_of(config), _features_of(config)
     radiance, around = RadianceNetwork(config), BackgroundNetwork(config.background)
 

@@ -102,5 +102,5 @@ def hidden_kernel(encoded_inputs: int) -> nn.initializers.Initializer:
 
 
 def sphere_kernel(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
-    """The last layer of [I20]'s geometric initialisation: the mean of its inputs, scaled to |x|."""
+    """The last layer (I, O) of [I20]'s geometric initialisation: the mean of its inputs, scaled to |x|."""
     return math.sqrt(math.pi / shape[0]) + 1e-4 * jax.random.normal(key, shape, dtype)

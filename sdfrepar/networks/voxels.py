@@ -21,7 +21,7 @@ def initial_levels(config: VoxelConfig, radius: float) -> list[jax.Array]:
 
 
 def summed(levels: list[jax.Array]) -> grids.Params:
-    """The params of `grids.distance` that the levels come to.
+    """The params of `grids.distance` that the levels, (N, N, N) each, come to.
 
     Gradient: linear in the levels.
     """

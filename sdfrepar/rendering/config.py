@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 
+from sdfrepar import shading
 from sdfrepar.fields import Distance
 from sdfrepar.imaging import FilmConfig
 from sdfrepar.precision import Precision
@@ -17,16 +19,25 @@ Method = Literal["grazing", "velocity", "distance", "relaxed", "interior", "fini
 WARPS = ("grazing", "velocity", "distance")
 
 
+def _matt_white(params: Any, x: jax.Array, normal: jax.Array, direction: jax.Array) -> jax.Array:
+    return shading.lambert(jnp.ones(3), normal, jnp.array([0.4, 0.8, -0.45]), ambient=0.2)
+
+
+def _black(params: Any, origin: jax.Array, direction: jax.Array) -> jax.Array:
+    return jnp.zeros(3)
+
+
 @dataclass(frozen=True)
 class Scene:
     """What there is to see, as pure functions of one pytree of parameters."""
 
     distance: Distance
     """(params, x) -> () the signed distance."""
-    radiance: Callable[[Any, jax.Array, jax.Array, jax.Array], jax.Array]
-    """(params, x, normal, direction) -> (3,) linear radiance leaving x against the ray's direction."""
-    background: Callable[[Any, jax.Array, jax.Array], jax.Array]
-    """(params, origin, direction) -> (3,) linear radiance of a ray that hits nothing."""
+    radiance: Callable[[Any, jax.Array, jax.Array, jax.Array], jax.Array] = _matt_white
+    """(params, x, normal, direction) -> (3,) linear radiance leaving x against the ray's direction; if not given, that
+    of a matt white solid under one light from above and before."""
+    background: Callable[[Any, jax.Array, jax.Array], jax.Array] = _black
+    """(params, origin, direction) -> (3,) linear radiance of a ray that hits nothing; black if not given."""
     prepare: Callable[[Any], Any] = lambda params: params
     """params as they are optimised -> params as they are fastest to evaluate; the functions above take either."""
 

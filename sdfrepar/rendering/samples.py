@@ -95,7 +95,10 @@ def radiance(scene: Scene, params: Any, camera: Camera, u: jax.Array, hits: Hit)
 
 
 def statistics(config: RenderConfig, hits: Hit, in_band: jax.Array) -> dict[str, jax.Array]:
-    """Shares of all samples: hits, undecided rays, the band; the fill of the band's buffer; mean queries a ray."""
+    """Measurements of S samples, of which `in_band` (S,) are near a silhouette.
+
+    Shares of all samples: hits, undecided rays, the band; the fill of the band's buffer; mean queries a ray.
+    """
     size = in_band.shape[0]
     return {
         "hit_rate": jnp.mean(hits.status == Status.HIT),

@@ -69,9 +69,22 @@ def warps(
     trails: warping.Trail,
     wanted: jax.Array,
 ) -> Warp:
-    """V and div V of K samples by the chosen method, limited to the band; arguments from `camera` on have K rows.
+    """V and div V of K samples by the chosen method, limited to the band, in pixels.
 
     Only the wanted ones cost work, as many rounds of it as there are; the others' results need not be right.
+
+    Args:
+        scene: what there is to see.
+        config: how.
+        params: parameters of the scene.
+        camera: K cameras.
+        u: (K, 2) pixels.
+        width: (K,) width of the sampled pixels, in pixels of the full-resolution image.
+        hits: K hits.
+        trails: of the K marches.
+        wanted: (K,) bool.
+
+    Gradient: that of V, first order, in `params` and `camera`; zero in value.
     """
     still_params, still_camera = jax.lax.stop_gradient((params, camera))
     found, moved = closest_approaches(scene, config, still_params, still_camera, u, width, hits, trails, wanted)

@@ -36,6 +36,7 @@ class MarchConfig:
     """How a ray marches, and when it stops."""
 
     max_steps: int = 50
+    """Samples of a ray."""
     stride: Literal["sphere", "aggressive", "secant"] = "secant"
     """sphere: as far as the field; aggressive: `aggression` times as far [D20]; secant (ours): as far as the next
     sphere may touch this one, or to where the last two samples expect the surface."""
@@ -64,7 +65,7 @@ class March(NamedTuple):
 
     distance: jax.Array  # () where the field is to be asked next, scene units along the ray
     far: jax.Array  # () where the ray leaves the unit sphere
-    step: jax.Array  # () the way from the last sample to there, 0 before the first
+    step: jax.Array  # () the way from the last sample to there, scene units; 0 before the first
     field: jax.Array  # () the last sample's field, inf before the first
     slope: jax.Array  # () the field's change per length between the last two samples
     least: jax.Array  # (K,) the least |f| of all samples, rising; inf where there are fewer

@@ -93,7 +93,10 @@ def trace(
 def resume(
     distance: Distance, config: TraceConfig, params: Any, ray: Ray, state: tuple[Hit, Any], observer: Observer = NOTHING
 ) -> tuple[Hit, Any]:
-    """Go on with an undecided march for at most `config.max_steps` more steps; decided rays stay as they are."""
+    """Go on with an undecided march for at most `config.max_steps` more steps; decided rays stay as they are.
+
+    Gradient: as that of `trace`.
+    """
     params = jax.lax.stop_gradient(params)
     limit = state[0].queries + config.max_steps
 
@@ -218,5 +221,5 @@ def _arrived(config: TraceConfig, ray: Ray, t: jax.Array, f: jax.Array, last: Hi
 
 
 def surface_tolerance(config: TraceConfig, ray: Ray, t: jax.Array) -> jax.Array:
-    """|f| below which a point at distance t counts as on the surface, scene units."""
+    """|f| () below which a point at distance t () counts as on the surface, scene units."""
     return config.tolerance * ray.footprint * t

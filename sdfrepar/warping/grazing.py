@@ -114,7 +114,7 @@ def approach(
         config: the constants.
         params: parameters of the field, detached.
         ray: one ray.
-        t: () of `search`.
+        t: () of `search`, scene units.
         bands_per_length: () bands in a unit of length at unit distance; approaches further from the surface than a band
             are not followed.
 
@@ -138,7 +138,11 @@ def approach(
 
 
 def grazing_points(ray: Ray, found: Approaches) -> tuple[jax.Array, jax.Array]:
-    """The closest approaches of a ray, t*_j (J,), and their coefficients a_j (J, 2), the limiter φ_j in them."""
+    """The closest approaches of a ray, t*_j (J,), and their coefficients a_j (J, 2), the limiter φ_j in them.
+
+    Gradient: in the ray and the approaches, by forward mode; the nearest of them, to which all distances are taken
+        relative, cancels and is detached.
+    """
     phi = fade(found)
     # Relative to the nearest that is followed, as the fourth power of a small distance is no float32.
     distances = jnp.where(phi > 0, jnp.abs(found.f) + _NEAREST, _FAR)

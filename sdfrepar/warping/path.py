@@ -69,7 +69,7 @@ def path_init(points: int) -> Callable[[Ray], Path]:
 
 
 def path_step(path: Path, ray: Ray, index: jax.Array, t: jax.Array, f: jax.Array) -> Path:
-    """Note one visited point, and repeat it to the end of the record."""
+    """Note the visited point number `index` (), of value f () at t (), scene units; repeat it to the end."""
     del ray
     later = jnp.arange(path.t.shape[0]) >= index
     return Path(t=jnp.where(later, t, path.t), f=jnp.where(later, f, path.f), count=index + 1)

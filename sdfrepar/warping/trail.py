@@ -51,7 +51,7 @@ def trail_init(lows: int) -> Callable[[Ray], Trail]:
 
 
 def trail_step(trail: Trail, ray: Ray, index: jax.Array, t: jax.Array, f: jax.Array) -> Trail:
-    """Note one visited point."""
+    """Note the visited point number `index` (), of value f () at t (), scene units."""
     del index
     first = ~jnp.isfinite(trail.f[1])
     slope = jnp.where(first, 1.0, (f - trail.f[1]) / away_from_zero(t - trail.t[1], 1e-9))

@@ -76,6 +76,8 @@ def top_weights(config: VelocityConfig, ray: Ray, path: Path, found: Approaches)
     A march takes O(1/√δ) steps past a silhouette at distance δ, so it ends before the silhouette's own point: the last
     points stand 1 % too near, and so does the motion they give. The closest approach joins the quadrature therefore,
     with the width of the peak that S has there, ∫ (S + λ_d f_tt |τ|)^-γ dτ = S^-γ · 2 S / ((γ - 1) λ_d f_tt).
+
+    Gradient: that of the weights, by forward mode; which points are kept is decided without one.
     """
     measure = jnp.abs(path.f) + config.angle_weight * jnp.abs(path.slope) + config.epsilon
     at_approach = jnp.abs(found.f) + config.epsilon
