@@ -19,8 +19,9 @@ from absl import flags
 
 from experiments import baselines, make_scene
 from experiments import flags as experiment_flags
-from experiments.cells import FAILURE, cell, shown
+from experiments.cells import cell, shown
 from experiments.presets import PRESETS, ReconstructConfig
+from experiments.runs import FAILURE
 from experiments.synthetic.scenes import SceneName
 from sdfrepar import datasets, files, reports
 

@@ -101,6 +101,11 @@ def to_json(config: Any) -> dict[str, Any]:
     return {name: to_json(value) if _is_config(value) else _plain(value) for name, value in values.items()}
 
 
+def to_lines(config: Any) -> list[str]:
+    """The config as flags, `--name=value` each: what a file for `--flagfile` holds."""
+    return [f"--{name}={_text(value)}" for name, _, _, value in _leaves(config, "")]
+
+
 def from_json(config_instance: Any, values: Mapping[str, Any], prefix: str = "") -> Any:
     """The config that `to_json` wrote; a missing key keeps the instance's value.
 
