@@ -56,10 +56,10 @@ def define(config_instance: Any, prefix: str = "", *, flag_values: flags.FlagVal
         flag_values.register_key_flag_for_module(sys.argv[0], flag_values[name])
 
 
-def define_aliases(names: Mapping[str, str]) -> None:
+def define_aliases(names: Mapping[str, str], *, flag_values: flags.FlagValues = flags.FLAGS) -> None:
     """Define short names, each for a flag that is defined."""
     for short, name in names.items():
-        flags.DEFINE_alias(short, name)
+        flags.DEFINE_alias(short, name, flag_values=flag_values)
 
 
 def read(config_instance: Any, flag_values: flags.FlagValues = flags.FLAGS, prefix: str = "") -> Any:

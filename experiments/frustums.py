@@ -30,7 +30,6 @@ def pyramid(camera: Camera) -> np.ndarray:
 def of_rig(rig: Camera) -> list[np.ndarray]:
     """The pyramids of N cameras."""
 
-
     def one(index: int) -> Camera:
         return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64)[index], rig)
 

@@ -18,6 +18,9 @@ from sdfrepar import files
 # Pixels: pictures that are narrower are shown with the edges of their pixels, and kept exactly.
 _SMALL = 256
 
+# Bytes of a page that pictures may take: with a mesh and the rest it stays below eight million.
+_PICTURES = 3_500_000
+
 # Elements that hold nothing and are not closed.
 _EMPTY = ("img",)
 
@@ -90,6 +93,23 @@ def numbers(rows: Iterable[tuple[str, str]]) -> Html:
     return element(
         "dl", *(element("div", element("dt", name), element("dd", value)) for name, value in rows), class_="numbers"
     )
+
+
+def section(title: str, words: str, *body: Html) -> Html:
+    """A part of a page: its heading, a sentence, and the rest."""
+    return element("section", element("h2", title), element("p", words, class_="quiet"), *body)
+
+
+def as_many_as_fit(pieces: Iterable[Html]) -> list[Html]:
+    """The first pieces, at least one, whose pictures leave a page small enough to be sent around."""
+    kept: list[Html] = []
+    room = _PICTURES
+    for piece in pieces:
+        room -= len(piece)
+        if kept and room < 0:
+            break
+        kept.append(piece)
+    return kept
 
 
 def folded(title: str, *body: Html) -> Html:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from experiments import pages, runs
 from experiments.charts import Curve, chart
 from experiments.frustums import Frustum
@@ -20,11 +22,11 @@ from sdfrepar import files, reports
 NAME, MESH = "report.html", "mesh.ply"
 """Of the page and of the mesh in the folder."""
 
-# Truth, render, error, normals, depth: what `outcome` joins for every view.
 PANELS = 5
+"""Truth, render, error, normals, depth: what `outcome` joins for every view."""
 
-# Bytes of a page that pictures may take, so that with the mesh it stays below eight million.
-_PICTURES = 3_500_000
+# Pictures on the way that are shown, at most.
+_ON_THE_WAY = 12
 
 
 class Written(NamedTuple):
@@ -82,11 +84,24 @@ def write(run: Path, cameras: Sequence[Frustum], folder: Path | None = None, tro
     return path
 
 
+def state_of(written: Written) -> str:
+    """Whether a run is finished, in a word or two."""
+    done, steps = written.steps
+    if runs.FAILURE in written.metrics:
+        return "failed"
+    return "finished" if written.metrics and done == steps else f"step {done:,} of {steps:,}"
+
+
+def panels(written: Written, view: str) -> list[np.ndarray]:
+    """The pictures (H, W, 3), sRGB, of a held-out view or of one on the way: PANELS of them."""
+    return reports.panels_of(files.read_image(written.folder / "images" / f"{view}.png")[..., :3], PANELS)
+
+
 def _verdict(written: Written, trouble: str | None) -> Html:
     (done, steps), failure = written.steps, trouble or written.metrics.get(runs.FAILURE)
     if failure:
         return pages.verdict(f"It failed. {failure}", "bad")
-    if written.metrics and done == steps:
+    if state_of(written) == "finished":
         took = duration(written.metrics["seconds"])
         return pages.verdict(
             f"Finished: {steps:,} steps in {took}, on {written.metrics['versions']['device']}.", "good"
@@ -106,7 +121,7 @@ def _shape(written: Written, cameras: Sequence[Frustum]) -> Html:
     if mesh is None:
         words = "There is no mesh yet." if not written.metrics else "There is no mesh: the field has no surface."
     view = [scene_view(mesh, cameras)] if mesh is not None or cameras else []
-    return _section("Shape and cameras", words, *view)
+    return pages.section("Shape and cameras", words, *view)
 
 
 def _held_out(written: Written) -> Html:
@@ -115,39 +130,41 @@ def _held_out(written: Written) -> Html:
     paths = {name: written.folder / "images" / f"{name}.png" for name in views}
     paths = {name: path for name, path in paths.items() if path.is_file()}
     if not paths:
-        return _section("Held-out views", "There are none." if written.metrics else "They come at the end of the run.")
-    shown: list[Html] = []
-    for name, path in paths.items():
-        title = element("h3", name, element("small", ", ".join(" ".join(line) for line in score_lines(views[name], 3))))
-        row = Html(title + element("div", *_panels(path), class_="pictures"))
-        if shown and sum(map(len, shown)) + len(row) > _PICTURES:
-            break
-        shown.append(row)
+        return pages.section(
+            "Held-out views", "There are none." if written.metrics else "They come at the end of the run."
+        )
+    shown = pages.as_many_as_fit(_view(written, name, views[name]) for name in paths)
     left_out = "" if len(shown) == len(paths) else f" {len(shown)} of {len(paths)} are shown; all are in images/."
-    words = "Pictures that the run was not fitted to. Move the line between truth and render."
-    return _section("Held-out views", words + left_out, *shown)
+    words = (
+        "Pictures that the run was not fitted to. The line between truth and render can be moved. An error of 0.25 or "
+        "more is pale yellow, none is black; what is near is bright."
+    )
+    return pages.section("Held-out views", words + left_out, *shown)
 
 
-def _panels(path: Path) -> list[Html]:
-    truth, render, error, normals, depth = reports.panels_of(files.read_image(path)[..., :3], PANELS)
-    others = {"error, white from 0.25 on": error, "normals": normals, "depth, bright where near": depth}
-    return [
-        pages.wipe(truth, render, ("truth", "render")),
-        *(pages.figure(pages.picture(panel, name), name) for name, panel in others.items()),
-    ]
+def _view(written: Written, name: str, scores: Mapping[str, float]) -> Html:
+    truth, render, error, normals, depth = panels(written, name)
+    others = {"error": error, "normals": normals, "depth": depth}
+    words = ", ".join(" ".join(line) for line in score_lines(scores, 3))
+    pictures = (pages.figure(pages.picture(panel, what), what) for what, panel in others.items())
+    row = element("div", pages.wipe(truth, render, ("truth", "render")), *pictures, class_="pictures")
+    return Html(element("h3", name, element("small", words)) + row)
 
 
 def _way(written: Written) -> Html:
     """How the first held-out view looked as the run went."""
     done, _ = written.steps
-    paths = {int(path.stem.split("_")[1]): path for path in (written.folder / "images/progress").glob("step_*.png")}
+    names = sorted(path.stem for path in (written.folder / "images" / "progress").glob("step_*.png"))
     figures = []
-    for step in sorted(step for step in paths if step <= done)[-12:]:
-        render = reports.panels_of(files.read_image(paths[step])[..., :3], PANELS)[1]
+    for name in names[-_ON_THE_WAY:]:
+        step, render = int(name.removeprefix("step_")), panels(written, f"progress/{name}")[1]
+        if step > done:
+            # Of another run that was in the folder.
+            continue
         figures.append(pages.figure(pages.picture(render, f"step {step}", widest=240), f"step {step:,}"))
     if not figures:
         return Html("")
-    return _section("On the way", "The first held-out view.", element("div", *figures, class_="pictures strip"))
+    return pages.section("On the way", "The first held-out view.", element("div", *figures, class_="pictures strip"))
 
 
 def _curves(written: Written) -> Html:
@@ -161,16 +178,15 @@ def _curves(written: Written) -> Html:
     terms = [name for name in written.lines[-1] if name == "loss" or name.startswith("loss/")]
     named = [curve(name, name.removeprefix("loss/")) for name in terms]
     drawn = (
-        chart("Loss, and its terms before their weights", named, is_log=True),
-        chart("PSNR of the pixels of a step", [curve("psnr", "PSNR")], shown="{:.1f} dB".format),
+        chart("Loss, and its terms unweighted", named, is_log=True),
+        chart("PSNR of a step's pixels, dB", [curve("psnr", "PSNR")], shown="{:.4g}".format),
         chart(
             "Shares of a step's rays",
             [curve("hit_rate", "hit the surface"), curve("band", "in the band of silhouettes")],
             shown="{:.0%}".format,
         ),
-        chart("Queries of the field", [curve("queries", "a ray")], shown="{:.3g}".format),
     )
-    return _section("Training", "Against steps.", element("div", *drawn, class_="charts"))
+    return pages.section("Training", "Against steps.", element("div", *drawn, class_="charts"))
 
 
 def _tables(written: Written) -> Html:
@@ -182,24 +198,21 @@ def _tables(written: Written) -> Html:
         names = list(dict.fromkeys(name for scores in views.values() for name, _ in score_lines(scores)))
         rows = [[view, *(dict(score_lines(scores)).get(name, "") for name in names)] for view, scores in views.items()]
         parts.append(pages.folded(f"Each of {len(views)} held-out views", pages.table(["view", *names], rows)))
-    return _section("Scores", "Means over held-out views; of the shape, where the data hold the truth.", *parts)
+    return pages.section("Scores", "Means over held-out views; of the shape, where the data hold the truth.", *parts)
 
 
 def _what_it_was(written: Written, run: Path) -> Html:
     """Configuration, command and versions."""
     again = f"python -m experiments.reconstruct --flagfile={shlex.quote(str(run / runs.FLAGS))} --workdir=NEW"
     used = written.metrics.get("versions") or versions()
-    values = [(name, value) for name, value in runs.flat(written.stored).items() if name != "command"]
-    return _section(
-        "What it was",
-        "The command:",
-        element("pre", written.stored.get("command", again)),
-        element("p", "The same again, from all of its flags:"),
+    values = [(name, value) for name, value in runs.flat(written.stored).items() if name not in runs.NO_FLAGS]
+    command = written.stored.get(runs.COMMAND)
+    given = [] if command is None else [element("pre", command), element("p", "Another like it, with all its flags:")]
+    return pages.section(
+        "How it was made",
+        "The command line, as a shell takes it.",
+        *given,
         element("pre", again),
         pages.folded(f"Configuration, {len(values)} values", pages.facts(values)),
         pages.folded("Versions", pages.facts(used.items())),
     )
-
-
-def _section(title: str, words: str, *body: Html) -> Html:
-    return element("section", element("h2", title), element("p", words, class_="quiet"), *body)

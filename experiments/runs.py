@@ -35,6 +35,9 @@ _FOLDER = "data_folder"
 _VIEWS, COMMAND = "views", "command"
 _BESIDE = (_FOLDER, _VIEWS, COMMAND)
 
+NO_FLAGS = (_VIEWS, COMMAND)
+"""What config.json tells that decides nothing."""
+
 # What may change when a run goes on: who works, and what is written when. The rest decides its parameters.
 _FREE = (_VIEWS, COMMAND, "hosts", "memory_gb", "checkpoint_every", "pictures", "mesh_resolution", "tensorboard")
 

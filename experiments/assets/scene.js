@@ -64,7 +64,8 @@ class Orbit {
 
   reset() {
     this.target = [0, 0, 0];
-    this.azimuth = Math.atan2(dot(this.from, this.north), dot(this.from, this.east));
+    // Beside the first camera, which would stand before everything.
+    this.azimuth = Math.atan2(dot(this.from, this.north), dot(this.from, this.east)) + 0.3;
     this.elevation = Math.asin(Math.max(-0.95, Math.min(0.95, dot(this.from, this.up))));
     this.distance = 1.25 / Math.sin(FIELD_OF_VIEW / 2);
   }
