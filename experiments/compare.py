@@ -24,7 +24,7 @@ from experiments.run_report import Written
 from experiments.scores import score_lines
 from sdfrepar import files, reports
 
-_SCORES = ("psnr", "ssim", "iou", "chamfer", "silhouette_iou", "steps", "seconds")
+_SCORES = ("psnr", "ssim", "iou", "chamfer", "silhouette_iou", "seconds")
 
 # Pixels of a picture on the page, at most: there may be many runs.
 _WIDEST = 320

@@ -194,8 +194,12 @@ def flat(stored: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         if isinstance(value, Mapping):
             values |= flat(value, f"{prefix}{name}.")
         else:
-            values[prefix + name] = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+            values[prefix + name] = ",".join(map(_word, value)) if isinstance(value, list) else _word(value)
     return values
+
+
+def _word(value: Any) -> str:
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def _stored(config: ReconstructConfig, data: Path) -> dict[str, Any]:

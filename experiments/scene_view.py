@@ -35,7 +35,7 @@ def scene_view(mesh: Path | None, cameras: Sequence[Frustum]) -> Html:
     surface = None if mesh is None else coarser(_read(mesh), _MOST)
     if surface is None and not cameras:
         raise ValueError("A view of neither a mesh nor cameras came, expected one of them; leave the view out.")
-    what, looks = "The cameras", Html("")
+    what, looks = "cameras alone", Html("")
     if surface is not None:
         what, looks = f"{len(surface.faces):,} triangles", pages.fill("scene_looks.html")
     # Within an element for scripts only "<" could end it.

@@ -37,7 +37,7 @@ def score_lines(metrics: Mapping[str, Any], most: int | None = None) -> list[tup
     known = [
         (words, form.format(metrics[name])) for name, (words, form) in _SCORES.items() if metrics.get(name) is not None
     ]
-    if "seconds" in metrics:
+    if metrics.get("seconds") is not None:
         known.append(("time", duration(metrics["seconds"])))
     return known[:most]
 
