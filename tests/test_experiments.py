@@ -13,17 +13,20 @@ import numpy as np
 import pytest
 import tiny
 import trimesh
+from absl import flags as absl_flags
 
 from experiments import (
-    compare,
     evaluate,
     export_mesh,
     fit_loop,
+    flags,
     make_scene,
     reconstruct,
     render_views,
     runs,
+    sweep,
 )
+from experiments.board import Board
 from experiments.flags import RunError
 from experiments.hosts import HostsConfig
 from experiments.make_scene import MakeConfig
@@ -67,6 +70,7 @@ def test_a_run_leaves_everything(run):
     assert {"psnr", "ssim", "iou", "chamfer", "seconds", "seconds_per_step", "steps", "gradient", "versions"} <= set(
         files.read_json(workdir / "metrics.json")
     )
+    assert (workdir / "report.html").is_file() and (workdir / "flags.txt").is_file()
     assert metrics["steps"] == 4 and metrics["gradient"] == "grazing"
     assert np.isfinite(metrics["psnr"]) and 0 < metrics["iou"] < 1
     steps = [line["step"] for line in files.read_json_lines(workdir / "metrics.jsonl")]
@@ -77,6 +81,51 @@ def test_a_run_leaves_everything(run):
     mesh = trimesh.load(workdir / "mesh.ply")
     assert mesh.is_watertight and mesh.volume > 0
     assert mesh.visual.vertex_colors.shape[0] == len(mesh.vertices)
+
+
+def test_a_run_can_be_done_again_from_its_flags(data, run):
+    """flags.txt holds flags of ours alone, and brings the config back; later flags go before it."""
+    path = run[0] / "flags.txt"
+    lines = path.read_text().splitlines()
+    assert lines[0] == f"--data={data}" and all(re.fullmatch(r"--[a-z][\w.]*=.*", line) for line in lines)
+    config = replace(TINY, checkpoint_every=0.0)
+    assert sweep.changed(QUICK, lines[1:]) == config
+    values = absl_flags.FlagValues()
+    absl_flags.DEFINE_string("data", None, "", flag_values=values)
+    flags.define(QUICK, flag_values=values)
+    values(["reconstruct", f"--flagfile={path}", "--fit.steps=5"])
+    assert flags.read(QUICK, values) == replace(config, fit=replace(config.fit, steps=5)) and values.data == str(data)
+
+
+def test_a_run_leaves_a_report(data, run):
+    page = (run[0] / "report.html").read_text()
+    assert "Finished: 4 steps in" in page and page.count('<figure class="wipe">') == 2 and "triangles" in page
+    # Three cameras that were fitted and two that were held out.
+    assert page.count('"held_out": false') == 3 and page.count('"held_out": true') == 2
+    assert f"--flagfile={run[0] / 'flags.txt'}" in page and "step 4" in page
+
+
+def test_a_run_tells_tensorboard_and_says_what_it_made(data, run, tmp_path, capsys):
+    """Of a run that goes on at its last step but one: a line of scalars, the held-out views and the mesh."""
+    pytest.importorskip("tensorboardX")
+    shutil.copytree(run[0], tmp_path, dirs_exist_ok=True)
+    shutil.rmtree(tmp_path / "checkpoints" / "4")
+    reconstruct.reconstruct(replace(TINY, tensorboard=True), data, tmp_path, command="python 'a b'")
+    (events,) = (tmp_path / "tensorboard").iterdir()
+    told = events.read_bytes()
+    for name in (b"loss/photometric", b"step/psnr", b"views/test_000", b"views/test_001", b"mesh_VERTEX"):
+        assert name in told, name
+    said = capsys.readouterr().out
+    assert re.search(r"step 4/4  100%  loss \S+  eikonal \S+  photometric \S+ .*psnr \S+ dB  hit_rate \S+%  band", said)
+    for line in ("report ", "mesh ", "pictures ", "scores ", "curves "):
+        assert re.search(rf"\n  {line} +{tmp_path}/\S+", said), line
+    assert "python &#x27;a b&#x27;" in (tmp_path / "report.html").read_text()
+
+
+def test_tensorboard_without_its_extra_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    with pytest.raises(ImportError, match=r"needs tensorboardX.*pip install 'sdfrepar\[tensorboard\]'"):
+        Board(tmp_path, 0)
 
 
 def without_seconds(lines):
@@ -129,6 +178,7 @@ def test_a_run_is_evaluated_from_its_checkpoint(data, run, tmp_path):
     """The same numbers, from config.json and the checkpoint alone; a finer mesh where it is asked for."""
     workdir, metrics = run
     again = evaluate.evaluate(runs.load(workdir), data, tmp_path, mesh_resolution=32)
+    assert "Finished: 4 steps" in (tmp_path / "report.html").read_text()
     same = {"psnr", "ssim", "iou", "steps", "seconds", "seconds_per_step", "views"}
     assert {name: again[name] for name in same} == {name: metrics[name] for name in same}
     assert files.read_json(tmp_path / "metrics.json")["psnr"] == metrics["psnr"]
@@ -202,14 +252,6 @@ def test_views_that_cannot_be_are_refused(changes, words):
         render_views.ViewsConfig(**changes)
 
 
-def test_runs_can_be_compared(run, capsys):
-    workdir, _ = run
-    assert compare.stack([workdir, workdir], views=1).shape == (32, 5 * 16 + 4 * 2, 3)
-    assert "grazing" in compare.table([workdir])
-    with pytest.raises(FileNotFoundError, match=r"holds no images"):
-        compare.stack([workdir / "nowhere"], views=1)
-
-
 def metrics_of(**changes):
     return {"loss": 0.1, "hits": 10.0, **changes}
 
@@ -255,6 +297,7 @@ def test_a_run_that_lost_its_surface_begins_again_more_calmly(data, tmp_path, ca
         monkeypatch.setattr(fit_loop.Watch, "__call__", lost_at_first)
         said.clear()
         reconstruct.reconstruct(replace(TINY, restarts=0), data, tmp_path / "given_up")
+    assert "It failed. The surface is lost." in (tmp_path / "given_up" / "report.html").read_text()
 
 
 def test_watch_names_what_is_not_finite():
