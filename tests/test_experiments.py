@@ -1,5 +1,7 @@
 """The launchers, from the command line's point of view, on a scene of a few pixels."""
 
+import contextlib
+import io
 import os
 import re
 import shutil
@@ -105,23 +107,6 @@ def test_a_run_leaves_a_report(data, run):
     assert f"--flagfile={run[0] / 'flags.txt'}" in page and "step 4" in page
 
 
-def test_a_run_tells_tensorboard_and_says_what_it_made(data, run, tmp_path, capsys):
-    """Of a run that goes on at its last step but one: a line of scalars, the held-out views and the mesh."""
-    pytest.importorskip("tensorboardX")
-    shutil.copytree(run[0], tmp_path, dirs_exist_ok=True)
-    shutil.rmtree(tmp_path / "checkpoints" / "4")
-    reconstruct.reconstruct(replace(TINY, tensorboard=True), data, tmp_path, command="python 'a b'")
-    (events,) = (tmp_path / "tensorboard").iterdir()
-    told = events.read_bytes()
-    for name in (b"loss/photometric", b"step/psnr", b"views/test_000", b"views/test_001", b"mesh_VERTEX"):
-        assert name in told, name
-    said = capsys.readouterr().out
-    assert re.search(r"step 4/4  100%  loss \S+  eikonal \S+  photometric \S+ .*psnr \S+ dB  hit_rate \S+%  band", said)
-    for line in ("report ", "mesh ", "pictures ", "scores ", "curves "):
-        assert re.search(rf"\n  {line} +{tmp_path}/\S+", said), line
-    assert "python &#x27;a b&#x27;" in (tmp_path / "report.html").read_text()
-
-
 def test_tensorboard_without_its_extra_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     with pytest.raises(ImportError, match=r"needs tensorboardX.*pip install 'sdfrepar\[tensorboard\]'"):
@@ -132,19 +117,46 @@ def without_seconds(lines):
     return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
 
 
-def test_a_run_that_was_killed_goes_on_to_the_same_result(data, run, tmp_path, capsys):
-    """Killed after the last line was written and before its checkpoint: the line is written once."""
-    shutil.copytree(run[0], tmp_path, dirs_exist_ok=True)
-    shutil.rmtree(tmp_path / "checkpoints" / "4")
-    broken, whole = runs.load(tmp_path), runs.load(run[0])
+@pytest.fixture(scope="module")
+def resumed(data, run, tmp_path_factory):
+    """The run, killed after the last line was written and before its checkpoint, and gone on; and what it said."""
+    workdir = tmp_path_factory.mktemp("resumed")
+    shutil.copytree(run[0], workdir, dirs_exist_ok=True)
+    shutil.rmtree(workdir / "checkpoints" / "4")
+    broken, said = runs.load(workdir), io.StringIO()
+    with contextlib.redirect_stdout(said):
+        config = replace(TINY, tensorboard=True)
+        metrics = reconstruct.reconstruct(config, data, workdir, command="python 'a b'")
+    return workdir, broken, metrics, said.getvalue()
+
+
+def test_a_run_that_was_killed_goes_on_to_the_same_result(run, resumed):
+    """The line that was written already is written once."""
+    workdir, broken, metrics, said = resumed
+    whole = runs.load(run[0])
     assert (broken.step, whole.step) == (3, 4)
-    metrics = reconstruct.reconstruct(TINY, data, tmp_path)
-    assert "it goes on at step 3" in capsys.readouterr().out
+    assert "it goes on at step 3" in said
     assert metrics["psnr"] == run[1]["psnr"]
     assert metrics["seconds"] > metrics["seconds_per_step"] * 4 > float(broken.snapshot.in_steps)
-    jax.tree.map(np.testing.assert_array_equal, runs.load(tmp_path).snapshot.state, whole.snapshot.state)
-    lines = [files.read_json_lines(workdir / "metrics.jsonl") for workdir in (tmp_path, run[0])]
+    jax.tree.map(np.testing.assert_array_equal, runs.load(workdir).snapshot.state, whole.snapshot.state)
+    lines = [files.read_json_lines(folder / "metrics.jsonl") for folder in (workdir, run[0])]
     assert without_seconds(lines[0]) == without_seconds(lines[1])
+
+
+def test_a_run_tells_what_it_does_and_has_made(resumed):
+    workdir, _, _, said = resumed
+    assert re.search(r"step 4/4  100%  loss \S+ .*photometric \S+ .*psnr \S+ dB  hit_rate \S+%  band \S+%", said)
+    for line in ("report", "mesh", "pictures", "scores", "curves"):
+        assert re.search(rf"\n  {line} +{workdir}/\S+", said), line
+    assert "python &#x27;a b&#x27;" in (workdir / "report.html").read_text()
+
+
+def test_a_run_tells_tensorboard(resumed):
+    """Of its last step: scalars, the held-out views and the mesh."""
+    (events,) = (resumed[0] / "tensorboard").iterdir()
+    told = events.read_bytes()
+    for name in (b"loss/photometric", b"step/psnr", b"views/test_000", b"views/test_001", b"mesh_1"):
+        assert name in told, name
 
 
 def test_a_finished_run_is_evaluated_again(data, run, capsys):
