@@ -18,7 +18,7 @@ demo: $(INSTALLED)
 
 compare: $(INSTALLED)
 	$(BIN)/python -m experiments.reconstruct --data=runs/demo/data --workdir=runs/interior --preset=quick --gradient=interior
-	$(BIN)/python -m experiments.compare --runs=runs/demo,runs/interior --output=runs/compare.png
+	$(BIN)/python -m experiments.compare runs/demo runs/interior --output=runs/compare.png
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 -m "not slow and not gpu"

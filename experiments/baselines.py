@@ -18,3 +18,9 @@ def idr(config: ReconstructConfig) -> ReconstructConfig:
     )
     rays = config.fit.pixels * config.render.film.inside
     return replace(config, render=render, fit=replace(config.fit, pixels=rays, candidates=1, levels=1))
+
+
+def as_published(config: ReconstructConfig) -> ReconstructConfig:
+    """The config, but for the interior gradient with masks: that is [I20], whose pixels come with it."""
+    is_idr = config.render.gradient.method == "interior" and config.fit.masks == "use"
+    return idr(config) if is_idr else config

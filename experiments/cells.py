@@ -7,9 +7,8 @@ from experiments import runs
 from experiments.flags import RunError
 from experiments.presets import ReconstructConfig
 from experiments.reconstruct import reconstruct
+from experiments.runs import FAILURE
 from sdfrepar import files
-
-FAILURE = "failure"
 
 
 def cell(config: ReconstructConfig, data: Path, workdir: Path) -> dict[str, Any]:

@@ -19,16 +19,18 @@ from absl import flags
 
 from experiments import baselines, make_scene
 from experiments import flags as experiment_flags
-from experiments.cells import FAILURE, cell, shown
+from experiments.cells import cell, shown
 from experiments.presets import PRESETS, ReconstructConfig
+from experiments.run_report import PANELS
+from experiments.runs import FAILURE
 from experiments.synthetic.scenes import SceneName
 from sdfrepar import datasets, files, reports
 
 SCENES: tuple[SceneName, ...] = ("vessel", "figure", "animal")
 """From easy to hard."""
 
-# Truth, render, error, normals, depth: what `outcome` joins for every view.
-_PANELS, _TRUTH, _RENDER, _NORMALS = 5, 0, 1, 3
+# Among those of `run_report`.
+_TRUTH, _RENDER, _NORMALS = 0, 1, 3
 
 _SCORES = (("PSNR", "psnr", 2), ("SSIM", "ssim", 3), ("mask IoU", "silhouette_iou", 3), ("IoU", "iou", 3))
 _SCORES += (("Chamfer", "chamfer", 4), ("normals", "normal_error", 1), ("minutes", "seconds", 0))
@@ -125,7 +127,7 @@ def _run(folder: Path, scene: str, column: str) -> Path:
 def _panels(run: Path) -> list[np.ndarray] | None:
     """The panels of a run's first held-out view, or of the last picture on the way of one that failed."""
     pictures = sorted((run / "images").glob("*.png")) or sorted((run / "images" / "progress").glob("*.png"))[::-1]
-    return reports.panels_of(files.read_image(pictures[0])[..., :3], _PANELS) if pictures else None
+    return reports.panels_of(files.read_image(pictures[0])[..., :3], PANELS) if pictures else None
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
 """What was found about a data set, as a page, a picture and a model of the cameras."""
 
-import base64
-import html
 from pathlib import Path
 
 import jax
 import numpy as np
 from skimage.draw import line
 
+from experiments import frustums, pages
 from sdfrepar import cameras, files
 from sdfrepar.datasets import Survey
 from sdfrepar.datasets.lenses import PINHOLE
@@ -23,17 +22,13 @@ _SPHERE = np.array([1.0, 0.85, 0.1])
 # Rows and columns that a line's points cover: the pictures are shown smaller than they are.
 _PEN = (0, 0, 1, 1), (0, 1, 0, 1)
 
-# How long the drawn cameras are, of their distance from the sphere.
-_FRUSTUM = 0.12
-
 
 def write(survey: Survey, found: Examination, data: Path, output: Path) -> None:
     """Write report.html, overlay.png and cameras.ply into `output`."""
     picture = overlay(survey.views)
     files.write_image(output / "overlay.png", picture)
     write_cameras(output / "cameras.ply", survey.views)
-    page = _page(survey, found, data, (output / "overlay.png").read_bytes())
-    files.write_bytes(output / "report.html", page.encode())
+    files.write_bytes(output / "report.html", _page(survey, found, data, picture))
 
 
 def lens_of(survey: Survey) -> str:
@@ -63,26 +58,17 @@ def write_cameras(path: Path, views: Views) -> None:
     ball = trimesh.creation.icosphere(subdivisions=2)
     vertices, faces, colours = [np.asarray(ball.vertices)], [np.asarray(ball.faces)], [np.tile(_SPHERE, (162, 1))]
     count = len(ball.vertices)
-    for i in range(len(views)):
-        vertices.append(_pyramid(_camera(views, i)))
+    for pyramid in frustums.of_rig(views.cameras):
+        vertices.append(pyramid)
         faces.append(count + np.array([[0, 2, 1], [0, 3, 2], [0, 4, 3], [0, 1, 4]]))
         colours.append(np.tile([0.2, 0.4, 0.9], (5, 1)))
         count += 5
-    world = np.concatenate(vertices) @ views.world_from_scene[:3, :3].T + views.world_from_scene[:3, 3]
+    world = frustums.in_world(np.concatenate(vertices), views.world_from_scene)
     files.write_mesh(path, world, np.concatenate(faces), np.concatenate(colours))
 
 
 def _camera(views: Views, index: int) -> Camera:
     return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64)[index], views.cameras)
-
-
-def _pyramid(camera: Camera) -> np.ndarray:
-    """A camera's centre, and the corners of its picture before it: (5, 3)."""
-    height, width = camera.resolution
-    film = np.array([[0, 0], [width, 0], [width, height], [0, height]], float)
-    corners = np.concatenate([(film - camera.principal) / camera.focal, np.ones((4, 1))], axis=1)
-    length = _FRUSTUM * max(float(np.linalg.norm(camera.position)), 0.5)
-    return np.concatenate([[camera.position], camera.position + length * corners @ np.asarray(camera.rotation).T])
 
 
 def _drawn_over(views: Views, index: int) -> np.ndarray:
@@ -124,7 +110,7 @@ def _stroke(picture: np.ndarray, ends: np.ndarray, colour: np.ndarray) -> None:
     picture[rows[inside], columns[inside]] = colour
 
 
-def _page(survey: Survey, found: Examination, data: Path, picture: bytes) -> str:
+def _page(survey: Survey, found: Examination, data: Path, picture: np.ndarray) -> bytes:
     views = survey.views
     height, width = views.cameras.resolution
     fault = found.fault
@@ -135,18 +121,12 @@ def _page(survey: Survey, found: Examination, data: Path, picture: bytes) -> str
         ("cameras", lens_of(survey)),
         *((finding.about, finding.sentence) for finding in found.findings),
     ]
-    table = "\n".join(f"<tr><th>{html.escape(name)}</th><td>{html.escape(text)}</td></tr>" for name, text in rows)
-    return f"""<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{html.escape(data.name)}</title>
-<style>body{{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}}
-th{{text-align:left;vertical-align:top;padding-right:1rem;white-space:nowrap}}img{{max-width:100%}}
-h1,td,p{{overflow-wrap:anywhere}}@media(max-width:40rem){{h1{{font-size:1.4rem}}th,td{{display:block}}td{{padding-bottom:.6rem}}}}
-.verdict{{padding:.7rem 1rem;background:{"#e6f4e6" if fault is None else "#fbe3e1"}}}</style>
-<h1>{html.escape(str(data))}</h1>
-<p class="verdict">{html.escape(verdict)}</p>
-<table>{table}</table>
-<p>The outline of the unit sphere, and the axes of the scene from its centre: x red, y green, z blue.</p>
-<img alt="pictures with the unit sphere" src="data:image/png;base64,{base64.b64encode(picture).decode()}">
-</html>
-"""
+    words = "The outline of the unit sphere, and the axes of the scene from its centre: x red, y green, z blue."
+    return pages.page(
+        str(data),
+        "sdfrepar · data set",
+        pages.verdict(verdict, "good" if fault is None else "bad"),
+        pages.facts(rows),
+        pages.element("p", words),
+        pages.picture(picture, "pictures with the unit sphere", widest=_COLUMNS * _WIDTH * 2),
+    )

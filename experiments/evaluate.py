@@ -30,7 +30,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def evaluate(run: Run, data: Path, output: Path, *, mesh_resolution: int | None = None) -> dict[str, Any]:
-    """Write images/, mesh.ply and metrics.json into `output`; returns the metrics.
+    """Write images/, mesh.ply, metrics.json and report.html into `output`; returns the metrics.
 
     Args:
         run: what is evaluated.
@@ -44,7 +44,7 @@ def evaluate(run: Run, data: Path, output: Path, *, mesh_resolution: int | None 
     config = replace(run.config, mesh_resolution=mesh_resolution or run.config.mesh_resolution)
     _, test, poses = posing.load(config, data)
     print(f"step {run.step} of {config.fit.steps}, {len(test)} held-out views of {data}")
-    return Outcome(run.scene, config, data, output, test, poses).write(run.snapshot)
+    return Outcome(run.scene, config, data, output, test, poses, run=run.workdir).write(run.snapshot)
 
 
 if __name__ == "__main__":

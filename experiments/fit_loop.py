@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from experiments import hosts
+from experiments.board import Board
 from experiments.flags import RunError
 from experiments.presets import ReconstructConfig
 from experiments.runs import Snapshot
@@ -33,6 +34,7 @@ def fit(
     *,
     show: Callable[[FitState], None],
     keep: Callable[[Snapshot], None],
+    board: Board | None = None,
 ) -> Snapshot:
     """All the steps that are left, with progress and lines of metrics.jsonl; returns the last snapshot.
 
@@ -45,6 +47,7 @@ def fit(
         log: metrics.jsonl, with the lines up to the snapshot.
         show: writes a picture of a state.
         keep: writes a checkpoint; all hosts together.
+        board: is told the metrics as well, on the first host.
     """
     steps, done = config.fit.steps, int(snapshot.state.step)
     if done >= steps:
@@ -73,9 +76,11 @@ def fit(
             if due.log:
                 metrics = {name: float(value) for name, value in metrics.items()}
                 watch(number, metrics)
-                progress.update(number, metrics, rays * number / clock.in_steps)
+                progress.update(number, shown(metrics), rays * number / clock.in_steps)
             if due.log and hosts.is_first():
                 files.append_json_line(log, {"step": number, "seconds": clock.in_steps, **metrics})
+                if board is not None:
+                    board.scalars(number, metrics)
             if due.picture:
                 show(state)
             # Nothing else may pass between hosts while a step is under way, so several agree where all have waited.
@@ -84,6 +89,13 @@ def fit(
                 keep(snapshot)
                 kept_at = time.monotonic()
     return snapshot
+
+
+def shown(metrics: Mapping[str, float]) -> dict[str, float]:
+    """What a line of progress tells of a step: loss, its terms, PSNR, shares of rays that hit or are in the band."""
+    terms = {name.removeprefix("loss/"): value for name, value in metrics.items() if name.startswith("loss/")}
+    measures = {name: metrics[name] for name in ("psnr", "hit_rate", "band") if name in metrics}
+    return {"loss": metrics["loss"], **terms, **measures}
 
 
 class _Due(NamedTuple):

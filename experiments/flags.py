@@ -56,10 +56,10 @@ def define(config_instance: Any, prefix: str = "", *, flag_values: flags.FlagVal
         flag_values.register_key_flag_for_module(sys.argv[0], flag_values[name])
 
 
-def define_aliases(names: Mapping[str, str]) -> None:
+def define_aliases(names: Mapping[str, str], *, flag_values: flags.FlagValues = flags.FLAGS) -> None:
     """Define short names, each for a flag that is defined."""
     for short, name in names.items():
-        flags.DEFINE_alias(short, name)
+        flags.DEFINE_alias(short, name, flag_values=flag_values)
 
 
 def read(config_instance: Any, flag_values: flags.FlagValues = flags.FLAGS, prefix: str = "") -> Any:
@@ -99,6 +99,11 @@ def to_json(config: Any) -> dict[str, Any]:
     """The config as nested dicts of JSON values; `from_json` gives it back exactly."""
     values = {field.name: getattr(config, field.name) for field in _fields(config)}
     return {name: to_json(value) if _is_config(value) else _plain(value) for name, value in values.items()}
+
+
+def to_lines(config: Any) -> list[str]:
+    """The config as flags, `--name=value` each: what a file for `--flagfile` holds."""
+    return [f"--{name}={_text(value)}" for name, _, _, value in _leaves(config, "")]
 
 
 def from_json(config_instance: Any, values: Mapping[str, Any], prefix: str = "") -> Any:

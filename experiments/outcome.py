@@ -1,4 +1,4 @@
-"""What a reconstruction leaves behind: pictures, a mesh, and the numbers."""
+"""What a reconstruction leaves behind: pictures, a mesh, the numbers, and a page of them all."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,10 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments import frustums, run_report
+from experiments.board import Board
 from experiments.pictures import compile_render, srgb, vertex_colours
 from experiments.posing import Posing
 from experiments.presets import ReconstructConfig
-from experiments.runs import METRICS, Snapshot
+from experiments.run_report import MESH
+from experiments.runs import LOG, METRICS, Snapshot
+from experiments.scores import duration
 from experiments.versions import versions
 from experiments.view_scores import load_exact, mean_scores, score_view
 from sdfrepar import cameras, evaluation, files, meshing, reports
@@ -27,26 +31,44 @@ NEAR = 0.01
 class Outcome:
     """Evaluates a fit against held-out views and, where the data set has it, against the true shape."""
 
-    def __init__(self, scene: Scene, config: ReconstructConfig, data: Path, workdir: Path, test: Views, posing: Posing):
-        """Of a run on the pictures in `data`, writing into `workdir`."""
+    def __init__(
+        self,
+        scene: Scene,
+        config: ReconstructConfig,
+        data: Path,
+        workdir: Path,
+        test: Views,
+        posing: Posing,
+        *,
+        run: Path | None = None,
+        board: Board | None = None,
+    ):
+        """Of a run on the pictures in `data`, writing into `workdir`, which is the folder of the run if not `run`."""
         self._scene, self._config, self._posing = scene, config, posing
         self._given_test = self._test = test
-        self._data, self._workdir = data, workdir
+        self._data, self._workdir, self._run = data, workdir, run or workdir
+        self._board = board
         self._exact = load_exact(data / "truth_views.npz", test)
         self._render: Callable[[Any, Camera], Image] | None = None
 
-    def progress_picture(self, state: FitState) -> None:
-        """Write the first held-out view as it looks now."""
-        image = self._image(self._params(state), 0)
-        files.write_image(
-            self._workdir / "images" / "progress" / f"step_{int(state.step):06d}.png", self._panels(image, 0)
-        )
+    def show(self, state: FitState) -> None:
+        """Write the first held-out view as it looks now, and the report as things stand."""
+        step, panels = int(state.step), self._panels(self._image(self._params(state), 0), 0)
+        files.write_image(self._workdir / "images" / "progress" / f"step_{step:06d}.png", panels)
+        if self._board is not None:
+            self._board.picture(step, f"views/{self._test.names[0]}", panels)
+        self.report(state)
+
+    def report(self, state: FitState, trouble: str | None = None) -> Path:
+        """Write report.html from what is in the folder; `trouble` says why the run cannot go on."""
+        rig = self._posing.cameras(self._params(state))
+        return run_report.write(self._run, frustums.of_run(rig, self._test), self._workdir, trouble)
 
     def write(self, snapshot: Snapshot) -> dict[str, Any]:
-        """Write images/, mesh.ply and metrics.json; returns the metrics."""
+        """Write images/, mesh.ply, metrics.json and report.html, and say where they are; returns the metrics."""
         params, steps = self._params(snapshot.state), int(snapshot.state.step)
-        views = [self._view(params, index) for index in range(len(self._test))]
-        metrics: dict[str, Any] = mean_scores(views) | self._shape(params) | self._posing.scores(params)
+        views = [self._view(params, index, steps) for index in range(len(self._test))]
+        metrics: dict[str, Any] = mean_scores(views) | self._shape(params, steps) | self._posing.scores(params)
         metrics |= {
             "seconds": float(snapshot.seconds),
             "seconds_per_step": float(snapshot.in_steps) / max(steps, 1),
@@ -58,8 +80,18 @@ class Outcome:
             "versions": versions(),
         }
         files.write_json(self._workdir / METRICS, metrics)
+        report = self.report(snapshot.state)
         shown = {name: round(value, 4) for name, value in metrics.items() if isinstance(value, int | float)}
         print(", ".join(f"{name} {value}" for name, value in shown.items()))
+        print(f"{steps} steps in {duration(metrics['seconds'])}; what they made:")
+        made = {
+            "report": report,
+            "mesh": self._workdir / MESH,
+            "pictures": self._workdir / "images",
+            "scores": self._workdir / METRICS,
+            "curves": self._run / LOG,
+        }
+        print("\n".join(f"  {name:<9} {path}" for name, path in made.items() if path.exists()), flush=True)
         return metrics
 
     def _params(self, state: FitState) -> Any:
@@ -68,13 +100,16 @@ class Outcome:
         self._test = self._posing.in_scene(params, self._given_test)
         return params
 
-    def _view(self, params: Any, index: int) -> dict[str, float]:
+    def _view(self, params: Any, index: int, step: int) -> dict[str, float]:
         """Render, write and score one held-out view."""
-        image, truth = self._image(params, index), self._truth(index)
-        files.write_image(self._workdir / "images" / f"{self._test.names[index]}.png", self._panels(image, index))
+        image, truth, name = self._image(params, index), self._truth(index), self._test.names[index]
+        panels = self._panels(image, index)
+        files.write_image(self._workdir / "images" / f"{name}.png", panels)
+        if self._board is not None:
+            self._board.picture(step, f"views/{name}", panels)
         return score_view(image, srgb(image), truth, self._test, index, self._exact)
 
-    def _shape(self, params: Any) -> dict[str, Any]:
+    def _shape(self, params: Any, step: int) -> dict[str, Any]:
         """Write the mesh and score it against `truth.npz`, if the data set has one."""
         world_from_scene = self._test.world_from_scene
         try:
@@ -82,13 +117,15 @@ class Outcome:
         except meshing.EmptyMeshError as error:
             print(f"no mesh: {error}")
             world = None
+            (self._workdir / MESH).unlink(missing_ok=True)
         else:
             world = meshing.transform(mesh, world_from_scene)
             colours = vertex_colours(self._scene, params, mesh)
-            files.write_mesh(self._workdir / "mesh.ply", world.vertices, world.faces, colours, world.normals)
+            files.write_mesh(self._workdir / MESH, world.vertices, world.faces, colours, world.normals)
+            if self._board is not None:
+                self._board.mesh(step, world.vertices, world.faces, colours)
             print(
-                f"mesh.ply: {len(mesh.vertices)} vertices, watertight {mesh.watertight}, "
-                f"Euler number {mesh.euler_number}"
+                f"{MESH}: {len(mesh.vertices)} vertices, watertight {mesh.watertight}, Euler number {mesh.euler_number}"
             )
         truth = self._data / "truth.npz"
         return score_shape(self._scene, params, world, world_from_scene, truth) if truth.exists() else {}

@@ -53,6 +53,10 @@ class Posing:
         """Both with a leading axis N, NumPy leaves."""
         self._given, self._begun = given, begun
 
+    def cameras(self, params: Any) -> Camera:
+        """The training cameras as they are now, in the frame of the scene; NumPy leaves, leading axis N."""
+        return self._now(params) if "poses" in params else self._begun
+
     def in_scene(self, params: Any, views: Views) -> Views:
         """Views that stand among the given cameras, in the frame that the fit has drifted to, if it moves cameras."""
         if "poses" not in params:

@@ -29,6 +29,8 @@ class ReconstructConfig:
     """Seconds between two checkpoints; the last step leaves one in any case."""
     pictures: int = 5
     """Pictures of a held-out view written on the way."""
+    tensorboard: bool = False
+    """Whether scalars, held-out pictures and the mesh are written for TensorBoard as well, into tensorboard/."""
     picture_samples: int = 2
     """Samples along each side of a pixel in the pictures that are written and scored."""
     pose_noise: float = 0.0

@@ -8,11 +8,14 @@ is IDR as published: centre rays, the masks' loss, and the same networks.
 
 All devices that are visible share the pixels of a step; for several hosts see `experiments.hosts`.
 
-Leaves in the work directory: config.json, metrics.jsonl and checkpoints/ (as it runs), metrics.json, mesh.ply (world
-frame), images/. The same command on the same work directory goes on where the last checkpoint was written, to exactly
-the same result.
+Leaves in the work directory: config.json, flags.txt, metrics.jsonl and checkpoints/ (as it runs), metrics.json,
+mesh.ply (world frame), images/, and report.html, which shows them. The same command on the same work directory goes on
+where the last checkpoint was written, to exactly the same result; --flagfile=runs/demo/flags.txt with another work
+directory, and flags that differ after it, begins another run like it.
 """
 
+import shlex
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -26,12 +29,23 @@ from absl import flags
 
 from experiments import baselines, bundling, hosts, matching, posing, runs
 from experiments import flags as experiment_flags
+from experiments.board import Board
 from experiments.fit_loop import LostSurfaceError, fit
+from experiments.flags import RunError
 from experiments.outcome import Outcome
 from experiments.presets import PRESETS, ReconstructConfig
 from sdfrepar import fitting, memory, networks, reports
 from sdfrepar.fitting import Pixels
 from sdfrepar.records import Views
+
+ALIASES = {
+    "gradient": "render.gradient.method",
+    "field": "network.field",
+    "background": "network.background.kind",
+    "masks": "fit.masks",
+    "refine_poses": "fit.refine_poses",
+}
+"""Short names of flags."""
 
 # Pictures whose borders are looked at.
 _BORDERS = 40
@@ -41,16 +55,25 @@ def main(argv: Sequence[str]) -> None:
     """Load, fit, evaluate."""
     if len(argv) > 1:
         raise ValueError(f"{argv[1]!r} is no flag; write --data=FOLDER --workdir=FOLDER.")
-    config = experiment_flags.read(PRESETS[flags.FLAGS.preset])
-    if config.render.gradient.method == "interior" and config.fit.masks == "use":
-        config = baselines.idr(config)
+    config = baselines.as_published(experiment_flags.read(PRESETS[flags.FLAGS.preset]))
+    data, workdir = Path(flags.FLAGS.data), Path(flags.FLAGS.workdir)
+    command = shlex.join(["python", "-m", "experiments.reconstruct", *sys.argv[1:]])
     hosts.connect(config.hosts)
     with hosts.only_the_first_speaks():
-        reconstruct(config, Path(flags.FLAGS.data), Path(flags.FLAGS.workdir), overwrite=flags.FLAGS.overwrite)
+        reconstruct(config, data, workdir, overwrite=flags.FLAGS.overwrite, command=command)
 
 
-def reconstruct(config: ReconstructConfig, data: Path, workdir: Path, *, overwrite: bool = False) -> dict[str, Any]:
+def reconstruct(
+    config: ReconstructConfig, data: Path, workdir: Path, *, overwrite: bool = False, command: str | None = None
+) -> dict[str, Any]:
     """The whole run, or the rest of it; returns what it wrote to metrics.json, nothing on hosts that do not write.
+
+    Args:
+        config: everything that decides it.
+        data: folder of posed pictures.
+        workdir: folder to write into.
+        overwrite: whether another run in it is thrown away.
+        command: the command line that asked for this, for the report.
 
     Raises:
         RunError: the surface was lost once too often, a value is not finite, or `workdir` holds another run and
@@ -68,20 +91,25 @@ def reconstruct(config: ReconstructConfig, data: Path, workdir: Path, *, overwri
     tracks = None
     if config.fit.refine_poses and config.fit.match_weight:
         params["poses"], tracks = bundling.bundled(train.cameras, matching.tracks_of(train))
-    snapshot = runs.begin(config, data, workdir, params, overwrite=overwrite)
+    snapshot = runs.begin(config, data, workdir, params, overwrite=overwrite, command=command)
     pixels = replace(load_pixels(config, train), tracks=tracks)
     pixels, key = fitting.on_all_devices((pixels, key))
-    outcome = Outcome(scene, config, data, workdir, test, poses)
-    show, keep = outcome.progress_picture, partial(runs.save, config, data, workdir)
+    keep = partial(runs.save, config, data, workdir)
     while True:
         calm = runs.calmed(config, int(snapshot.restarts))
+        board = Board(workdir, int(snapshot.state.step)) if config.tensorboard and hosts.is_first() else None
+        outcome = Outcome(scene, config, data, workdir, test, poses, board=board)
         try:
-            last = fit(calm, scene, snapshot, pixels, key, workdir / runs.LOG, show=show, keep=keep)
+            log = workdir / runs.LOG
+            last = fit(calm, scene, snapshot, pixels, key, log, show=outcome.show, keep=keep, board=board)
             return outcome.write(last) if hosts.is_first() else {}
-        except LostSurfaceError as lost:
-            if snapshot.restarts >= config.restarts:
+        except RunError as error:
+            lost = isinstance(error, LostSurfaceError)
+            if not lost or snapshot.restarts >= config.restarts:
+                if hosts.is_first():
+                    outcome.report(snapshot.state, trouble=str(error))
                 raise
-            print(f"{lost} It begins again with --fit.shape_rate={calm.fit.shape_rate / 2:g}.")
+            print(f"{error} It begins again with --fit.shape_rate={calm.fit.shape_rate / 2:g}.")
             snapshot = runs.begin_again(config, workdir, params, snapshot)
 
 
@@ -118,9 +146,5 @@ if __name__ == "__main__":
     flags.DEFINE_enum("preset", "quick", sorted(PRESETS), "sizes of everything; other flags override it")
     flags.DEFINE_boolean("overwrite", False, "throw another run in the work directory away, and begin anew")
     experiment_flags.define(PRESETS["quick"])
-    flags.DEFINE_alias("gradient", "render.gradient.method")
-    flags.DEFINE_alias("field", "network.field")
-    flags.DEFINE_alias("background", "network.background.kind")
-    flags.DEFINE_alias("masks", "fit.masks")
-    flags.DEFINE_alias("refine_poses", "fit.refine_poses")
+    experiment_flags.define_aliases(ALIASES)
     experiment_flags.run(main)

@@ -23,16 +23,23 @@ from sdfrepar import checkpoints, files, fitting, networks
 from sdfrepar.fitting import FitState
 from sdfrepar.rendering import Scene
 
-CONFIG, LOG, METRICS, CHECKPOINTS = "config.json", "metrics.jsonl", "metrics.json", "checkpoints"
+CONFIG, FLAGS, LOG, METRICS, CHECKPOINTS = "config.json", "flags.txt", "metrics.jsonl", "metrics.json", "checkpoints"
+
+FAILURE = "failure"
+"""In metrics.json of a run that went wrong: why."""
 
 # Beside the fields of the config, of which `data` is one, config.json holds the folder of the pictures.
 _FOLDER = "data_folder"
 
-# And the number of training views, where something is fitted of each.
-_VIEWS = "views"
+# And the number of training views, where something is fitted of each, and the command that began it or went on with it.
+_VIEWS, COMMAND = "views", "command"
+_BESIDE = (_FOLDER, _VIEWS, COMMAND)
+
+NO_FLAGS = (_VIEWS, COMMAND)
+"""What config.json tells that decides nothing."""
 
 # What may change when a run goes on: who works, and what is written when. The rest decides its parameters.
-_FREE = (_VIEWS, "hosts", "memory_gb", "checkpoint_every", "pictures", "mesh_resolution")
+_FREE = (_VIEWS, COMMAND, "hosts", "memory_gb", "checkpoint_every", "pictures", "mesh_resolution", "tensorboard")
 
 
 class OtherRunError(RunError):
@@ -57,6 +64,7 @@ class Run:
     scene: Scene
     data: Path
     snapshot: Snapshot
+    workdir: Path
 
     @cached_property
     def params(self) -> Any:
@@ -69,10 +77,13 @@ class Run:
         return int(self.snapshot.state.step)
 
 
-def begin(config: ReconstructConfig, data: Path, workdir: Path, params: Any, *, overwrite: bool) -> Snapshot:
+def begin(
+    config: ReconstructConfig, data: Path, workdir: Path, params: Any, *, overwrite: bool, command: str | None = None
+) -> Snapshot:
     """Where a run starts: at the last checkpoint of the same run in `workdir`, or with `params`; on all devices.
 
-    metrics.jsonl is cut back to that step, metrics.json removed, and config.json written.
+    metrics.jsonl is cut back to that step, metrics.json removed, and config.json and flags.txt are written, the former
+    with the command line where one is given, the latter with the folder of the pictures and without that of the run.
 
     Raises:
         OtherRunError: `workdir` holds a checkpoint of another run, and `overwrite` does not say to throw it away.
@@ -91,7 +102,10 @@ def begin(config: ReconstructConfig, data: Path, workdir: Path, params: Any, *, 
     if hosts.is_first():
         (workdir / METRICS).unlink(missing_ok=True)
         cut_log(workdir / LOG, int(snapshot.state.step))
-        files.write_json(workdir / CONFIG, {**stored, _VIEWS: fitting.count_of_views(params)})
+        beside = {_VIEWS: fitting.count_of_views(params)} | ({} if command is None else {COMMAND: command})
+        files.write_json(workdir / CONFIG, {**stored, **beside})
+        lines = [f"--data={data}", *flags.to_lines(config)]
+        files.write_bytes(workdir / FLAGS, ("\n".join(lines) + "\n").encode())
     return snapshot
 
 
@@ -165,11 +179,27 @@ def load(workdir: Path) -> Run:
             f"{workdir} holds no {CONFIG}, so no run; set --workdir to that of experiments.reconstruct."
         )
     stored = files.read_json(workdir / CONFIG)
-    fields = {name: value for name, value in stored.items() if name not in (_FOLDER, _VIEWS)}
+    fields = {name: value for name, value in stored.items() if name not in _BESIDE}
     config = flags.from_json(PRESETS["quick"], fields)
     like = _shapes(config, stored[_VIEWS])
     snapshot = checkpoints.restore(workdir / CHECKPOINTS, like, config_json=_identity(stored))
-    return Run(config=config, scene=networks.scene(config.network), data=Path(stored[_FOLDER]), snapshot=snapshot)
+    scene, data = networks.scene(config.network), Path(stored[_FOLDER])
+    return Run(config=config, scene=scene, data=data, snapshot=snapshot, workdir=workdir)
+
+
+def flat(stored: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """The values that config.json holds, as text, by the dotted names of their flags."""
+    values: dict[str, str] = {}
+    for name, value in stored.items():
+        if isinstance(value, Mapping):
+            values |= flat(value, f"{prefix}{name}.")
+        else:
+            values[prefix + name] = ",".join(map(_word, value)) if isinstance(value, list) else _word(value)
+    return values
+
+
+def _word(value: Any) -> str:
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def _stored(config: ReconstructConfig, data: Path) -> dict[str, Any]:

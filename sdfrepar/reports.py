@@ -303,7 +303,7 @@ class _Live:
 def _metric(name: str, value: float) -> str:
     if name.endswith("psnr"):
         return f"{name} {value:.2f} dB"
-    if name.endswith("hit_rate"):
+    if name.endswith(("hit_rate", "band")):
         return f"{name} {value:.1%}"
     return f"{name} {value:.4g}"
 

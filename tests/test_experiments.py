@@ -1,5 +1,7 @@
 """The launchers, from the command line's point of view, on a scene of a few pixels."""
 
+import contextlib
+import io
 import os
 import re
 import shutil
@@ -13,17 +15,20 @@ import numpy as np
 import pytest
 import tiny
 import trimesh
+from absl import flags as absl_flags
 
 from experiments import (
-    compare,
     evaluate,
     export_mesh,
     fit_loop,
+    flags,
     make_scene,
     reconstruct,
     render_views,
     runs,
+    sweep,
 )
+from experiments.board import Board
 from experiments.flags import RunError
 from experiments.hosts import HostsConfig
 from experiments.make_scene import MakeConfig
@@ -67,6 +72,7 @@ def test_a_run_leaves_everything(run):
     assert {"psnr", "ssim", "iou", "chamfer", "seconds", "seconds_per_step", "steps", "gradient", "versions"} <= set(
         files.read_json(workdir / "metrics.json")
     )
+    assert (workdir / "report.html").is_file() and (workdir / "flags.txt").is_file()
     assert metrics["steps"] == 4 and metrics["gradient"] == "grazing"
     assert np.isfinite(metrics["psnr"]) and 0 < metrics["iou"] < 1
     steps = [line["step"] for line in files.read_json_lines(workdir / "metrics.jsonl")]
@@ -79,23 +85,78 @@ def test_a_run_leaves_everything(run):
     assert mesh.visual.vertex_colors.shape[0] == len(mesh.vertices)
 
 
+def test_a_run_can_be_done_again_from_its_flags(data, run):
+    """flags.txt holds flags of ours alone, and brings the config back; later flags go before it."""
+    path = run[0] / "flags.txt"
+    lines = path.read_text().splitlines()
+    assert lines[0] == f"--data={data}" and all(re.fullmatch(r"--[a-z][\w.]*=.*", line) for line in lines)
+    config = replace(TINY, checkpoint_every=0.0)
+    assert sweep.changed(QUICK, lines[1:]) == config
+    values = absl_flags.FlagValues()
+    absl_flags.DEFINE_string("data", None, "", flag_values=values)
+    flags.define(QUICK, flag_values=values)
+    values(["reconstruct", f"--flagfile={path}", "--fit.steps=5"])
+    assert flags.read(QUICK, values) == replace(config, fit=replace(config.fit, steps=5)) and values.data == str(data)
+
+
+def test_a_run_leaves_a_report(data, run):
+    page = (run[0] / "report.html").read_text()
+    assert "Finished: 4 steps in" in page and page.count('<figure class="wipe">') == 2 and "triangles" in page
+    # Three cameras that were fitted and two that were held out.
+    assert page.count('"held_out": false') == 3 and page.count('"held_out": true') == 2
+    assert f"--flagfile={run[0] / 'flags.txt'}" in page and "step 4" in page
+
+
+def test_tensorboard_without_its_extra_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    with pytest.raises(ImportError, match=r"needs tensorboardX.*pip install 'sdfrepar\[tensorboard\]'"):
+        Board(tmp_path, 0)
+
+
 def without_seconds(lines):
     return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
 
 
-def test_a_run_that_was_killed_goes_on_to_the_same_result(data, run, tmp_path, capsys):
-    """Killed after the last line was written and before its checkpoint: the line is written once."""
-    shutil.copytree(run[0], tmp_path, dirs_exist_ok=True)
-    shutil.rmtree(tmp_path / "checkpoints" / "4")
-    broken, whole = runs.load(tmp_path), runs.load(run[0])
+@pytest.fixture(scope="module")
+def resumed(data, run, tmp_path_factory):
+    """The run, killed after the last line was written and before its checkpoint, and gone on; and what it said."""
+    workdir = tmp_path_factory.mktemp("resumed")
+    shutil.copytree(run[0], workdir, dirs_exist_ok=True)
+    shutil.rmtree(workdir / "checkpoints" / "4")
+    broken, said = runs.load(workdir), io.StringIO()
+    with contextlib.redirect_stdout(said):
+        config = replace(TINY, tensorboard=True)
+        metrics = reconstruct.reconstruct(config, data, workdir, command="python 'a b'")
+    return workdir, broken, metrics, said.getvalue()
+
+
+def test_a_run_that_was_killed_goes_on_to_the_same_result(run, resumed):
+    """The line that was written already is written once."""
+    workdir, broken, metrics, said = resumed
+    whole = runs.load(run[0])
     assert (broken.step, whole.step) == (3, 4)
-    metrics = reconstruct.reconstruct(TINY, data, tmp_path)
-    assert "it goes on at step 3" in capsys.readouterr().out
+    assert "it goes on at step 3" in said
     assert metrics["psnr"] == run[1]["psnr"]
     assert metrics["seconds"] > metrics["seconds_per_step"] * 4 > float(broken.snapshot.in_steps)
-    jax.tree.map(np.testing.assert_array_equal, runs.load(tmp_path).snapshot.state, whole.snapshot.state)
-    lines = [files.read_json_lines(workdir / "metrics.jsonl") for workdir in (tmp_path, run[0])]
+    jax.tree.map(np.testing.assert_array_equal, runs.load(workdir).snapshot.state, whole.snapshot.state)
+    lines = [files.read_json_lines(folder / "metrics.jsonl") for folder in (workdir, run[0])]
     assert without_seconds(lines[0]) == without_seconds(lines[1])
+
+
+def test_a_run_tells_what_it_does_and_has_made(resumed):
+    workdir, _, _, said = resumed
+    assert re.search(r"step 4/4  100%  loss \S+ .*photometric \S+ .*psnr \S+ dB  hit_rate \S+%  band \S+%", said)
+    for line in ("report", "mesh", "pictures", "scores", "curves"):
+        assert re.search(rf"\n  {line} +{workdir}/\S+", said), line
+    assert "python &#x27;a b&#x27;" in (workdir / "report.html").read_text()
+
+
+def test_a_run_tells_tensorboard(resumed):
+    """Of its last step: scalars, the held-out views and the mesh."""
+    (events,) = (resumed[0] / "tensorboard").iterdir()
+    told = events.read_bytes()
+    for name in (b"loss/photometric", b"step/psnr", b"views/test_000", b"views/test_001", b"mesh_1"):
+        assert name in told, name
 
 
 def test_a_finished_run_is_evaluated_again(data, run, capsys):
@@ -129,6 +190,7 @@ def test_a_run_is_evaluated_from_its_checkpoint(data, run, tmp_path):
     """The same numbers, from config.json and the checkpoint alone; a finer mesh where it is asked for."""
     workdir, metrics = run
     again = evaluate.evaluate(runs.load(workdir), data, tmp_path, mesh_resolution=32)
+    assert "Finished: 4 steps" in (tmp_path / "report.html").read_text()
     same = {"psnr", "ssim", "iou", "steps", "seconds", "seconds_per_step", "views"}
     assert {name: again[name] for name in same} == {name: metrics[name] for name in same}
     assert files.read_json(tmp_path / "metrics.json")["psnr"] == metrics["psnr"]
@@ -202,14 +264,6 @@ def test_views_that_cannot_be_are_refused(changes, words):
         render_views.ViewsConfig(**changes)
 
 
-def test_runs_can_be_compared(run, capsys):
-    workdir, _ = run
-    assert compare.stack([workdir, workdir], views=1).shape == (32, 5 * 16 + 4 * 2, 3)
-    assert "grazing" in compare.table([workdir])
-    with pytest.raises(FileNotFoundError, match=r"holds no images"):
-        compare.stack([workdir / "nowhere"], views=1)
-
-
 def metrics_of(**changes):
     return {"loss": 0.1, "hits": 10.0, **changes}
 
@@ -255,6 +309,7 @@ def test_a_run_that_lost_its_surface_begins_again_more_calmly(data, tmp_path, ca
         monkeypatch.setattr(fit_loop.Watch, "__call__", lost_at_first)
         said.clear()
         reconstruct.reconstruct(replace(TINY, restarts=0), data, tmp_path / "given_up")
+    assert "It failed. The surface is lost." in (tmp_path / "given_up" / "report.html").read_text()
 
 
 def test_watch_names_what_is_not_finite():

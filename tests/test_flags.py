@@ -96,6 +96,12 @@ def test_flag_file_brings_the_config_back(tmp_path):
     assert flags.read(CHANGED, again).limit is None
 
 
+def test_lines_for_a_flag_file_bring_the_config_back():
+    lines = flags.to_lines(CHANGED)
+    assert "--trace.max_steps" in {line.partition("=")[0] for line in lines}
+    assert flags.read(Config(), parsed(*lines)) == CHANGED
+
+
 def test_help_shows_description_and_preset(monkeypatch):
     monkeypatch.setattr("sys.argv", ["program"])
     values = absl_flags.FlagValues()

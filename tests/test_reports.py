@@ -105,11 +105,11 @@ def test_plain_progress_prints_at_most_every_interval():
     with reports.Progress(100, interval=5.0, stream=stream, clock=clock) as progress:
         progress.note("compiled in 12.3 s")
         for step in range(1, 13):
-            progress.update(step, {"rgb": 0.012345, "psnr": 23.456, "hit_rate": 0.4}, 12345.0)
+            progress.update(step, {"rgb": 0.012345, "psnr": 23.456, "hit_rate": 0.4, "band": 0.083}, 12345.0)
             clock.now += 1.0
     lines = stream.getvalue().splitlines()
     assert lines[0] == "compiled in 12.3 s"
-    assert lines[1] == "step 1/100  1%  rgb 0.01235  psnr 23.46 dB  hit_rate 40.0%  12.3k rays/s"
+    assert lines[1] == "step 1/100  1%  rgb 0.01235  psnr 23.46 dB  hit_rate 40.0%  band 8.3%  12.3k rays/s"
     assert [line.split("  ")[0] for line in lines[2:]] == ["step 6/100", "step 11/100", "step 12/100"]
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from experiments import ablate_subset, baselines, cells, compare_idr, fit_loop
 from experiments.presets import PRESETS
+from experiments.run_report import PANELS
 from experiments.runs import OtherRunError
 from sdfrepar import files, reports
 
@@ -60,7 +61,7 @@ def test_another_run_in_a_cell_is_no_failure(tmp_path, monkeypatch):
 
 
 def test_the_picture_has_truth_and_columns_for_every_scene(tmp_path):
-    panels = [np.full((4, 6, 3), value / 8) for value in range(compare_idr._PANELS)]
+    panels = [np.full((4, 6, 3), value / 8) for value in range(PANELS)]
     for name in ("IDR_with_masks", "ours_without_masks"):
         files.write_image(tmp_path / "demo" / name / "images" / "view_00.png", reports.side_by_side(*panels))
     picture = compare_idr.picture({"demo": {}}, tmp_path)
