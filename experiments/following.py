@@ -1,6 +1,7 @@
 """A run that goes on, as something to look at: each time it has written a checkpoint, there is more to see."""
 
 import threading
+from collections import deque
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ class Follower:
         self.train, self._test, self._posing = posing.load(self.run.config, self.run.data if data is None else data)
         self.now = self._exhibit(self.run)
         self.trouble = ""
-        self._newer: Exhibit | None = None
+        self._newest: deque[Exhibit] = deque(maxlen=1)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -51,8 +52,7 @@ class Follower:
 
     def newer(self) -> Exhibit | None:
         """What has come since it was last asked for, if anything has."""
-        found, self._newer = self._newer, None
-        return found
+        return self._newest.pop() if self._newest else None
 
     def look(self) -> Exhibit | None:
         """Read the newest checkpoint, if it is another than the last one read; at once, in this thread.
@@ -77,7 +77,8 @@ class Follower:
 
     def _watch(self) -> None:
         while not self._stop.wait(_PATIENCE):
-            self._newer = self.look() or self._newer
+            if (found := self.look()) is not None:
+                self._newest.append(found)
 
     def _exhibit(self, run: Run) -> Exhibit:
         rig = self._posing.now(run.params)
@@ -100,6 +101,9 @@ def _in_scene(
     vertices: np.ndarray, faces: np.ndarray, colours: np.ndarray | None, world_from_scene: np.ndarray
 ) -> tuple[Mesh, np.ndarray]:
     """A mesh of the world in scene units, its codes as colours in [0, 1], grey if it has none."""
-    mesh = Mesh(vertices, faces, np.zeros_like(vertices))
+    import trimesh
+
+    normals = trimesh.Trimesh(vertices, faces, process=False).vertex_normals
+    mesh = Mesh(vertices, faces, np.asarray(normals))
     shown = np.full(vertices.shape, _GREY) if colours is None else colours / 255.0
     return meshing.transform(mesh, np.linalg.inv(world_from_scene)), shown

@@ -8,6 +8,7 @@ run that goes on are shown as they come. It listens to this machine alone; from 
 """
 
 import json
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,8 +55,8 @@ def main(argv: Sequence[str]) -> None:
     view(config, Path(given.workdir), data)
 
 
-def view(config: ViewConfig, workdir: Path, data: Path | None = None) -> None:
-    """Show the run in `workdir` until interrupted.
+def view(config: ViewConfig, workdir: Path, data: Path | None = None, *, closed: threading.Event | None = None) -> None:
+    """Show the run in `workdir` until interrupted, or until `closed` is set.
 
     Raises:
         FileNotFoundError, ValueError: no run, or pictures that cannot be read.
@@ -74,10 +75,9 @@ def view(config: ViewConfig, workdir: Path, data: Path | None = None) -> None:
     print(welcome(config.window, window.port), flush=True)
     follower.start()
     try:
-        while True:
+        while closed is None or not closed.is_set():
+            session.trouble = follower.trouble
             session.work()
-            if follower.trouble:
-                window.say(follower.trouble)
             if (newer := follower.newer()) is not None:
                 session.replace(newer)
                 print(f"step {newer.step}", flush=True)

@@ -9,7 +9,7 @@ Foundations   records, numerics, fields, grids, networks
 Stages        cameras, raygen, tracing, warping, shading, imaging
 Composition   rendering, observing, triangulation, losses, fitting
 Instruments   gradcheck, evaluation, meshing
-Edges         files, films, datasets, reports, checkpoints
+Edges         files, films, datasets, reports, checkpoints, viewer
 
 Notation      f distance, x point, u film position, V displacement of the film, θ parameters, n = ∂f/∂x,
               d direction, t distance along the ray.

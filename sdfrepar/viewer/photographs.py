@@ -4,7 +4,6 @@ import functools
 import math
 
 import numpy as np
-from PIL import Image as Pillow
 
 from sdfrepar import files
 from sdfrepar.records import Camera, Views
@@ -65,10 +64,3 @@ def _between_pixels(picture: np.ndarray, u: np.ndarray) -> np.ndarray:
     upper = (1 - across) * picture[above, left] + across * picture[above, right]
     lower = (1 - across) * picture[below, left] + across * picture[below, right]
     return np.where(beside[..., None], np.nan, (1 - down) * upper + down * lower).astype(np.float32)
-
-
-def enlarged(picture: np.ndarray, side: int) -> np.ndarray:
-    """A picture (H, W, 3), uint8, of at least so many pixels a side, linear between pixels' middles."""
-    if len(picture) >= side:
-        return picture
-    return np.asarray(Pillow.fromarray(picture).resize((side, side), Pillow.Resampling.BILINEAR))

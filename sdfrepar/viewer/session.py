@@ -15,17 +15,14 @@ from sdfrepar.meshing import Mesh
 from sdfrepar.records import Camera
 from sdfrepar.viewer import slices
 from sdfrepar.viewer.levels import Levels, LevelsConfig, Speeds
-from sdfrepar.viewer.painter import Painted, Wish, paint, stand
-from sdfrepar.viewer.photographs import Photographs, enlarged
+from sdfrepar.viewer.painter import Wish, paint, stand
+from sdfrepar.viewer.photographs import Photographs
 from sdfrepar.viewer.programs import MOTIONS, Programs
 from sdfrepar.viewer.viewpoints import Viewpoint, film_of
 from sdfrepar.viewer.window import Controls, Visitor, Window
 
 # Points along each side of a slice.
 _SLICE = 192
-
-# No browser blows a picture up that is smaller than this; it would show the pixels' edges.
-_SMALLEST = 256
 
 # Nobody waits for anything longer than this, seconds.
 _PATIENCE = 0.5
@@ -66,6 +63,7 @@ class Session:
         self._seats: dict[int, _Seat] = {}
         self._controls = Controls()
         self._warp: threading.Thread | None = None
+        self.trouble = ""  # what keeps newer exhibits away, in a sentence
 
     def wake(self) -> None:
         """Say, from any thread, that there is something to do."""
@@ -75,7 +73,6 @@ class Session:
         """Hang everything up in a window."""
         self._window = window
         self._show_cameras()
-        self._say()
 
     def replace(self, exhibit: Exhibit) -> None:
         """Show another checkpoint from now on, with the same programs."""
@@ -85,12 +82,12 @@ class Session:
         self._show_mesh()
         for seat in self._seats.values():
             seat.levels.changed()
-        self._say()
 
     def work(self) -> None:
         """Draw one picture for each who waits for one; where nobody does, wait for half a second at most."""
         self._changed.clear()
         self._follow_controls()
+        self._say()
         visitors = {visitor.number: visitor for visitor in self._window.visitors}
         self._seats = {number: self._seats.get(number) or self._seat() for number in visitors}
         self._window.make_way()
@@ -121,7 +118,8 @@ class Session:
         painted = paint(self._programs, self._photographs, self._params, self._exhibit.cameras, wish, side, stale)
         if painted is None:
             return True
-        self._deliver(visitor, painted, wish)
+        # The browser enlarges it smoothly. A slice lies within the shape: to be seen, it is drawn over all of it.
+        visitor.show(painted.picture, painted.depth if self._controls.slice_axis == "none" else None)
         seat.levels.drawn(side)
         self._speeds.took(wish.mode, side, self._clock() - begun)
         return True
@@ -138,12 +136,6 @@ class Session:
         if seat.levels.is_first:
             return lambda: False
         return lambda: not seat.wants(self._wish(visitor)) or self._window.controls != self._controls
-
-    def _deliver(self, visitor: Visitor, painted: Painted, wish: Wish) -> None:
-        # A slice lies within the shape: to be seen, it is drawn over all of it. Errors are seen from elsewhere.
-        in_scene = self._controls.slice_axis == "none" and wish.mode != "error"
-        depth = painted.depth if in_scene else None
-        visitor.show(enlarged(painted.picture, _SMALLEST), depth)
 
     def _snap(self, visitor: Visitor, seat: "_Seat", wish: Wish) -> None:
         """Take somebody who rests to the training camera whose errors they see."""
@@ -163,7 +155,6 @@ class Session:
             self._show_mesh()
         for seat in self._seats.values():
             seat.levels.changed()
-        self._say()
 
     def _show_cameras(self) -> None:
         pictures = [self._photographs.small(index) for index in range(len(self._photographs.names))]
@@ -183,7 +174,7 @@ class Session:
 
     def _say(self) -> None:
         compiling = self._controls.mode == "warp" and not self._warp_is_ready()
-        self._window.say("compiling the warp's program" if compiling else "live", self._exhibit.step)
+        self._window.say(self._exhibit.step, self.trouble or ("compiling the warp's program" if compiling else "live"))
 
     def _warp_is_ready(self) -> bool:
         """Whether the program of the warp is there; it is compiled in the background when it is first asked for."""

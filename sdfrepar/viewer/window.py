@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from sdfrepar import cameras
+from sdfrepar import cameras, meshing
 from sdfrepar.meshing import Mesh
 from sdfrepar.records import Camera
 from sdfrepar.viewer import slices
@@ -106,15 +106,14 @@ class Window:
             mesh=bool(self._mesh.value),
         )
 
-    def say(self, state: str, step: int | None = None) -> None:
-        """Tell what is going on, and the step that is shown, if that is another."""
-        if self._state.value != state:
-            self._state.value = state
-        if step is not None:
-            self._step.value = str(step)
+    def say(self, step: int, state: str) -> None:
+        """Tell the step that is shown, and what is going on."""
+        for field, text in ((self._step, str(step)), (self._state, state)):
+            if field.value != text:
+                field.value = text
 
     def stand(self, viewpoint: Viewpoint, up: np.ndarray) -> None:
-        """Say where those who come stand at first, and which way (3,) is up; they turn about a point near the origin."""
+        """Say where those who come stand at first, and which way (3,) is up; they turn about one near the origin."""
         self._server.scene.set_up_direction(up)
         initial = self._server.initial_camera
         initial.position, initial.look_at = viewpoint.position, _ahead(viewpoint)
@@ -157,9 +156,8 @@ class Window:
         if mesh is None:
             self._server.scene.remove_by_name("/mesh")
             return
-        import trimesh
-
-        body = trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_colors=colours, process=False)
+        body: Any = meshing.as_trimesh(mesh)
+        body.visual.vertex_colors = colours
         self._server.scene.add_mesh_trimesh("/mesh", body, cast_shadow=False, receive_shadow=False)
 
     def show_slice(self, picture: np.ndarray | None, axis: int = 0, at: float = 0.0) -> None:
