@@ -78,7 +78,8 @@ class Window:
         self._frustums: list[tuple[np.ndarray, Any]] = []
         self._rig = self._server.scene.add_frame("/cameras", show_axes=False)
         # Sharing would send all of it through somebody else's server.
-        self._server.gui.configure_theme(show_share_button=False, show_logo=False, control_layout="collapsible")
+        self._server.gui.configure_theme(show_share_button=False, show_logo=False)
+        self._server.gui.main_panel.dock_right()
         self._server.gui.set_panel_label(title)
         self._build(facts)
         self._server.on_client_connect(self._come)
