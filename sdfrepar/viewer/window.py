@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from sdfrepar import cameras, meshing
+from sdfrepar import cameras, files, meshing
 from sdfrepar.meshing import Mesh
 from sdfrepar.records import Camera
 from sdfrepar.viewer import slices
@@ -158,7 +158,8 @@ class Window:
             self._server.scene.remove_by_name("/mesh")
             return
         body: Any = meshing.as_trimesh(mesh)
-        body.visual.vertex_colors = colours
+        # A browser takes the colours of vertices to be linear.
+        body.visual.vertex_colors = None if colours is None else files.decode_srgb(colours)
         self._server.scene.add_mesh_trimesh("/mesh", body, cast_shadow=False, receive_shadow=False)
 
     def show_slice(self, picture: np.ndarray | None, axis: int = 0, at: float = 0.0) -> None:
