@@ -1,6 +1,7 @@
 """What a viewer shows, without a browser: films, tiles, levels, slices, pictures, and the warp of a sphere."""
 
 import math
+import sys
 from dataclasses import replace
 
 import jax
@@ -9,11 +10,11 @@ import numpy as np
 import pytest
 import scenes
 
-from sdfrepar import cameras, fields
+from sdfrepar import cameras, fields, files
 from sdfrepar.records import Views
 from sdfrepar.rendering import RenderConfig, Scene
 from sdfrepar.tracing import TraceConfig
-from sdfrepar.viewer import pictures, slices, window
+from sdfrepar.viewer import pictures, programs, slices, window
 from sdfrepar.viewer.levels import Levels, LevelsConfig, Speeds
 from sdfrepar.viewer.painter import Wish, paint
 from sdfrepar.viewer.photographs import Photographs
@@ -124,8 +125,6 @@ def test_a_photograph_is_laid_on_a_film_of_other_intrinsics():
     camera = cameras.one_of(rig(), 0)
     film = film_of(at_camera(camera, 32 / 24), 48)
     found = Photographs(views).on_film(0, camera, film)
-    from sdfrepar import files
-
     expected = files.encode_srgb(np.interp((np.arange(48) + 0.5) * 32 / 48 - 0.5, np.arange(32), ramp[0, :, 0]))
     np.testing.assert_allclose(found[24, 3:-3, 0], expected[3:-3], atol=0.02)
     assert Photographs(views).small(0).shape == (24, 32, 3)
@@ -227,7 +226,6 @@ class Browser:
     def __init__(self):
         self.viewpoint = FRONT
         self.shown: list[tuple[np.ndarray | None, np.ndarray | None]] = []
-        self.interrupt = False
 
     def show(self, picture, depth):
         self.shown.append((picture, depth))
@@ -272,10 +270,11 @@ def test_a_session_draws_coarsely_then_finely_and_again_when_something_changes()
     clock.now = 1.0
     session.work()
     assert [picture.shape[0] for picture, _ in browser.shown] == [SIDE // 2, SIDE]
-    # A newer checkpoint is drawn by the same programs.
+    # A newer checkpoint is drawn by the same programs: nothing is compiled for it.
+    compiled = programs._seen._cache_size()
     session.replace(replace(exhibit, step=4, params={"radius": jnp.asarray(0.3)}))
     session.work()
-    assert wall.said[-1] == (4, "live") and len(browser.shown) == 3
+    assert wall.said[-1] == (4, "live") and len(browser.shown) == 3 and programs._seen._cache_size() == compiled
     assert browser.shown[2][1].min() > browser.shown[1][1].min() + 0.15
     # Errors are seen from where the picture was taken; slices are seen through the surface.
     browser.viewpoint = FRONT._replace(position=np.array([0.2, 0.0, -2.4]))
@@ -299,6 +298,6 @@ def test_the_greeting_tells_the_way_in_and_warns_of_others():
 
 
 def test_a_missing_viser_is_told(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "viser", None)
+    monkeypatch.setitem(sys.modules, "viser", None)
     with pytest.raises(ImportError, match=r"needs viser.*pip install -e '\.\[viewer\]'"):
         window.require_viser()
