@@ -136,7 +136,7 @@ def picture_of(page) -> np.ndarray:
     return np.asarray(shot, np.float32)[:, : shot.width // 2]
 
 
-def waits_for(what, seconds: float = 20.0):
+def waits_for(what, seconds: float = 60.0):
     """The first value of `what()` that is neither None nor false."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
