@@ -61,22 +61,25 @@ class Posing:
         """Views that stand among the given cameras, in the frame that the fit has drifted to, if it moves cameras."""
         if "poses" not in params:
             return views
-        return in_frame(views, evaluation.alignment(self._now(params), self._given))
+        return in_frame(views, evaluation.alignment(self.now(params), self._given))
+
+    def now(self, params: Any) -> Camera:
+        """The training cameras where the fit has brought them, if it moves cameras; NumPy leaves."""
+        if "poses" not in params:
+            return self._begun
+        return jax.tree.map(np.asarray, jax.vmap(cameras.moved)(self._begun, params["poses"]))
 
     def scores(self, params: Any) -> dict[str, float]:
         """How far the cameras are from the given ones after the best alignment: degrees, scene units, on average."""
         if "poses" not in params:
             return {}
-        now, first = (evaluation.pose_error(rig, self._given) for rig in (self._now(params), self._begun))
+        now, first = (evaluation.pose_error(rig, self._given) for rig in (self.now(params), self._begun))
         return {
             "rotation_error": float(now.rotation.mean()),
             "rotation_error_at_first": float(first.rotation.mean()),
             "position_error": float(now.position.mean()),
             "position_error_at_first": float(first.position.mean()),
         }
-
-    def _now(self, params: Any) -> Camera:
-        return jax.tree.map(np.asarray, jax.vmap(cameras.moved)(self._begun, params["poses"]))
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

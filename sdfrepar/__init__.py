@@ -14,6 +14,7 @@ Edges         files, films, datasets, doctor, reports, checkpoints
     import sdfrepar as sr
 
 imports none of them; each is imported when it is asked for, as `sr.cameras.look_at`.
+Edges         files, films, datasets, reports, checkpoints, viewer
 
 Notation      f distance, x point, u film position, V displacement of the film, θ parameters, n = ∂f/∂x,
               d direction, t distance along the ray.

@@ -54,11 +54,12 @@ THIRD_PARTIES = {
     "safetensors": {"files"},
     "trimesh": {"files", "grids", "meshing", "evaluation"},
     "igl": {"grids"},
+    "viser": {"viewer"},
     "mitsuba": set(),
     "drjit": set(),
     "jax.config": set(),
 }
-SLOW_TO_IMPORT = {"trimesh", "igl", "pycolmap", "safetensors"}
+SLOW_TO_IMPORT = {"trimesh", "igl", "pycolmap", "safetensors", "viser"}
 LONGEST = 350
 
 SOURCES = sorted((ROOT / PACKAGE).rglob("*.py"))
