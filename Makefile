@@ -3,13 +3,14 @@
 # make test      the fast tests
 # make test-all  every test
 # make lint      ruff and pyright
+# make notebooks writes the notebooks anew from their scripts
 # make clean     removes what the others made
 
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo compare test test-all lint clean
+.PHONY: demo compare test test-all lint notebooks clean
 
 demo: $(INSTALLED)
 	$(BIN)/python -m experiments.make_scene --scene=demo --output=runs/demo/data
@@ -29,6 +30,9 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+notebooks: $(INSTALLED)
+	$(BIN)/jupytext --quiet --update --to ipynb notebooks/*.py
 
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("sdfrepar needs Python 3.11 or newer, this is %s: make PYTHON=python3.12 ..." % sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
