@@ -303,7 +303,7 @@ for (method, band), values in found.items():
 # %%
 ring = gradient_scenes.torus(16 if FAST else 64)
 checks = {}
-for method in ("interior", "velocity"):
+for method in ("interior",) if FAST else ("interior", "velocity"):
     check = GradcheckConfig(
         render=RenderConfig(
             film=FilmConfig(samples_per_side=2 if FAST else 5),
@@ -323,7 +323,7 @@ scale = float(np.quantile(np.abs(truth), 0.995))
 panels = [("the picture", checks["interior"].value), ("finite differences", truth)]
 for method, report in checks.items():
     panels += [(method, report.estimate.mean), (f"{method}: error {report.error:.0%}", report.bias)]
-figure, grid = plt.subplots(1, 6, figsize=(15, 3.1), layout="constrained")
+figure, grid = plt.subplots(1, len(panels), figsize=(2.5 * len(panels), 3.1), layout="constrained")
 for number, (axes, (title, values)) in enumerate(zip(grid, panels, strict=True)):
     axes.imshow(values if number == 0 else reports.signed_picture(values, scale), cmap="gray")
     axes.set_title(title, fontsize=10)

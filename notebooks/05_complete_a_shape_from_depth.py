@@ -96,7 +96,7 @@ for axes, (picture, title) in zip(
 # %%
 name = "mug 45"
 shape = listing.one(prior.config, name)
-scan = scans.of_shape(shape, pictures.camera(24 if FAST else 64), density="50", noise=0.0, seed=0)
+scan = scans.of_shape(shape, pictures.camera(24 if FAST else 48), density="50", noise=0.0, seed=0)
 mask, rows_columns = np.asarray(scan.maps.mask), np.argwhere(np.asarray(scan.maps.measured))
 
 side = mask.shape[0]
