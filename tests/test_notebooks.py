@@ -55,7 +55,9 @@ def test_a_notebook_is_its_script_without_outputs(script):
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_a_notebook_runs_at_a_small_size(script, elsewhere):
-    environment = {**os.environ, "SDFREPAR_FAST": "1", "MPLBACKEND": "agg"}
+    # Nearly all of the time goes into compiling, and little would be gained by compiling well.
+    quick = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    environment = {**os.environ, "SDFREPAR_FAST": "1", "MPLBACKEND": "agg", "XLA_FLAGS": quick}
     command = [sys.executable, "-W", "error", "-c", RUN_AND_DRAW, str(script)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
