@@ -137,8 +137,8 @@ figure = plt.figure(figsize=(10, 4.6), layout="constrained")
 for number, azimuth in enumerate((-60, 120)):
     axes = figure.add_subplot(1, 2, number + 1, projection="3d", computed_zorder=False)
     turn = np.radians(azimuth)
-    light = np.array([np.cos(turn - 0.5), 1.0, np.sin(turn - 0.5)]) / np.sqrt(2.0)
-    shade = 0.4 + 0.6 * np.clip(normals @ light, 0.0, 1.0)
+    light = np.array([np.sin(turn - 0.5), 0.8, np.cos(turn - 0.5)]) / np.sqrt(1.64)
+    shade = 0.5 + 0.5 * np.clip(normals @ light, 0.0, 1.0)
     colour = colours[faces].mean(axis=1) / 255.0 * shade[:, None]
     # Matplotlib's third axis is up, and the scene's second.
     axes.add_collection3d(Poly3DCollection(triangles[:, :, [2, 0, 1]], facecolors=colour[:, :3]))
