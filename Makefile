@@ -4,6 +4,7 @@
 # make test-all  every test
 # make lint      ruff and pyright
 # make docs      the documentation, into build/docs
+# make notebooks writes the notebooks anew from their scripts
 # make clean     removes what the others made
 
 PYTHON ?= python3
@@ -11,6 +12,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .PHONY: demo compare test test-all lint docs clean
+.PHONY: demo compare test test-all lint notebooks clean
 
 demo: $(INSTALLED)
 	$(BIN)/python -m experiments.make_scene --scene=demo --output=runs/demo/data
@@ -34,6 +36,8 @@ lint: $(INSTALLED)
 docs: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+notebooks: $(INSTALLED)
+	$(BIN)/jupytext --quiet --update --to ipynb notebooks/*.py
 
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("sdfrepar needs Python 3.11 or newer, this is %s: make PYTHON=python3.12 ..." % sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
