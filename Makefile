@@ -4,15 +4,14 @@
 # make test-all  every test
 # make lint      ruff and pyright
 # make docs      the documentation, into build/docs
-# make notebooks writes the notebooks anew from their scripts
+# make notebooks   the notebooks anew, from their scripts
 # make clean     removes what the others made
 
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo compare test test-all lint docs clean
-.PHONY: demo compare test test-all lint notebooks clean
+.PHONY: demo compare test test-all lint docs notebooks clean
 
 demo: $(INSTALLED)
 	$(BIN)/python -m experiments.make_scene --scene=demo --output=runs/demo/data
@@ -36,6 +35,7 @@ lint: $(INSTALLED)
 docs: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+
 notebooks: $(INSTALLED)
 	$(BIN)/jupytext --quiet --update --to ipynb notebooks/*.py
 

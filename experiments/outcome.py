@@ -61,7 +61,7 @@ class Outcome:
 
     def report(self, state: FitState, trouble: str | None = None) -> Path:
         """Write report.html from what is in the folder; `trouble` says why the run cannot go on."""
-        rig = self._posing.cameras(self._params(state))
+        rig = self._posing.now(self._params(state))
         return run_report.write(self._run, frustums.of_run(rig, self._test), self._workdir, trouble)
 
     def write(self, snapshot: Snapshot) -> dict[str, Any]:

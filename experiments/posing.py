@@ -53,10 +53,6 @@ class Posing:
         """Both with a leading axis N, NumPy leaves."""
         self._given, self._begun = given, begun
 
-    def cameras(self, params: Any) -> Camera:
-        """The training cameras as they are now, in the frame of the scene; NumPy leaves, leading axis N."""
-        return self._now(params) if "poses" in params else self._begun
-
     def in_scene(self, params: Any, views: Views) -> Views:
         """Views that stand among the given cameras, in the frame that the fit has drifted to, if it moves cameras."""
         if "poses" not in params:
@@ -64,7 +60,7 @@ class Posing:
         return in_frame(views, evaluation.alignment(self.now(params), self._given))
 
     def now(self, params: Any) -> Camera:
-        """The training cameras where the fit has brought them, if it moves cameras; NumPy leaves."""
+        """The training cameras as they are now, in the frame of the scene; NumPy leaves, leading axis N."""
         if "poses" not in params:
             return self._begun
         return jax.tree.map(np.asarray, jax.vmap(cameras.moved)(self._begun, params["poses"]))

@@ -9,12 +9,11 @@ Foundations   records, numerics, fields, precision, memory, grids, networks
 Stages        cameras, raygen, tracing, warping, shading, imaging
 Composition   rendering, observing, triangulation, losses, fitting
 Instruments   gradcheck, evaluation, meshing
-Edges         files, films, datasets, doctor, reports, checkpoints
+Edges         files, films, datasets, doctor, reports, checkpoints, viewer
 
     import sdfrepar as sr
 
 imports none of them; each is imported when it is asked for, as `sr.cameras.look_at`.
-Edges         files, films, datasets, reports, checkpoints, viewer
 
 Notation      f distance, x point, u film position, V displacement of the film, θ parameters, n = ∂f/∂x,
               d direction, t distance along the ray.
@@ -60,6 +59,7 @@ if _TYPE_CHECKING:
         shading,
         tracing,
         triangulation,
+        viewer,
         warping,
     )
 else:
@@ -99,6 +99,7 @@ __all__ = [
     "shading",
     "tracing",
     "triangulation",
+    "viewer",
     "warping",
 ]
 
