@@ -21,7 +21,7 @@ class Wish(NamedTuple):
     """What somebody wants to see."""
 
     viewpoint: Viewpoint
-    mode: Mode
+    mode: Mode  # what is shown of what is seen
     motion: str  # one of MOTIONS, of which the warp is
 
     def is_like(self, other: "Wish") -> bool:

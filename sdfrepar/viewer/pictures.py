@@ -4,9 +4,6 @@ import math
 from typing import Literal, get_args
 
 import numpy as np
-from PIL import Image as Pillow
-from PIL import ImageDraw
-from skimage.color import hsv2rgb
 
 from sdfrepar import reports
 from sdfrepar.records import Camera
@@ -67,6 +64,8 @@ def warp(frame: Frame, displacement: np.ndarray) -> np.ndarray:
         frame: what is seen, which is dimmed.
         displacement: (H, W, 2) pixels a unit: right is red, down is green, left is cyan, up is violet.
     """
+    from skimage.color import hsv2rgb
+
     grey = _DIMMED * frame.colour.mean(axis=-1, keepdims=True) + 0.5 * _DIMMED
     dimmed = np.repeat(grey, 3, axis=-1)
     length = np.linalg.norm(displacement, axis=-1)
@@ -98,6 +97,9 @@ def arrows(displacement: np.ndarray) -> np.ndarray:
 
 def with_arrows(picture: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """A picture (H, W, 3) with arrows (N, 2, 2) in white: lines, and dots where they begin."""
+    from PIL import Image as Pillow
+    from PIL import ImageDraw
+
     drawn = Pillow.fromarray(np.rint(255.0 * picture).astype(np.uint8))
     pen = ImageDraw.Draw(drawn)
     for start, end in ends:

@@ -37,7 +37,9 @@ class Exhibit:
     """What a checkpoint has to show; arrays on the host."""
 
     step: int
+    """Of the run, when it was written."""
     params: Any
+    """Of the field and its colours, prepared."""
     cameras: Camera
     """Of the training pictures, as the fit has them now, leading axis N."""
     mesh: Callable[[], tuple[Mesh, np.ndarray] | None]

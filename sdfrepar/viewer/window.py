@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from sdfrepar import cameras, files, meshing
 from sdfrepar.meshing import Mesh
@@ -49,10 +48,15 @@ class Controls:
     """What the controls of the window say."""
 
     mode: Mode = "colour"
+    """What is shown of what is seen."""
     motion: str = next(iter(MOTIONS))
+    """One of MOTIONS, of which the warp is."""
     slice_axis: Literal["none", "x", "y", "z"] = "none"
+    """Across which axis of the scene the field is cut."""
     slice_at: float = 0.0
+    """Where along that axis, scene units."""
     mesh: bool = False
+    """Whether the mesh is shown."""
 
 
 class Window:
@@ -226,6 +230,8 @@ class Visitor:
     @property
     def viewpoint(self) -> Viewpoint:
         """Where it looks from."""
+        from scipy.spatial.transform import Rotation
+
         camera = self._client.camera
         rotation = Rotation.from_quat(camera.wxyz, scalar_first=True).as_matrix()
         aspect = max(camera.image_width, 1) / max(camera.image_height, 1)
@@ -294,4 +300,6 @@ def _ahead(viewpoint: Viewpoint) -> np.ndarray:
 
 def _quaternion(rotation: np.ndarray) -> np.ndarray:
     """The rotation (3, 3) as w, x, y, z."""
+    from scipy.spatial.transform import Rotation
+
     return Rotation.from_matrix(np.asarray(rotation, float)).as_quat(scalar_first=True)
