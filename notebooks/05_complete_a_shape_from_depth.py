@@ -24,6 +24,7 @@ os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # so that two n
 FAST = os.environ.get("SDFREPAR_FAST") == "1"  # a smaller size, for tests
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -43,7 +44,7 @@ RUNS = (Path("..") if Path.cwd().name == "notebooks" else Path()) / "runs"
 # %% [markdown]
 # ## A family of shapes
 #
-# If `python -m experiments.train_prior --workdir=runs/prior` has been run (planes, mugs and tables; an hour or two),
+# If `python -m experiments.train_prior --workdir=runs/prior` has been run (planes, mugs and tables; twenty minutes),
 # that prior is taken. Otherwise a decoder of 4 layers of 64 learns 24 procedural mugs, each from distances at some
 # thousand points. A mug is a code of 8 numbers then.
 
@@ -63,7 +64,7 @@ if FAST:
         fit=replace(small.fit, steps=40, shapes=3, points=64, warm_up=4),
     )
 workdir = RUNS / "prior"
-if not (workdir / "metrics.json").is_file():
+if FAST or not (workdir / "metrics.json").is_file():
     workdir = RUNS / "notebooks" / ("mugs_fast" if FAST else "mugs")
     train_prior.train(small, [], workdir)
 prior = store.load(workdir)
@@ -76,7 +77,7 @@ print(f"{workdir}: {len(prior.names)} shapes, codes of {prior.codes.shape[1]} nu
 # %%
 drawn = Pictures(prior)
 camera = pictures.camera(24 if FAST else 112)
-mugs = {name: make for name, make in listing.learnt(prior.config, []).items() if name.startswith("mug")}
+mugs = {name: partial(listing.one, prior.config, name) for name in prior.names if name.startswith("mug")}
 _, (above, below) = plt.subplots(2, 1, figsize=(10, 5.2), layout="constrained", height_ratios=(2, 1))
 for axes, (picture, title) in zip(
     (above, below),
