@@ -21,7 +21,8 @@ from sdfrepar.viewer.viewpoints import Viewpoint, film_of, tiles_of
 # A tile is done as a whole, and however quick a machine is, its programs gain nothing beyond this many rays a side.
 _LARGEST_TILE = 64
 
-_ACROSS_THE_SPHERE = Viewpoint(np.eye(3), np.array([0.0, 0.0, -3.0]), 0.7, 1.0)
+ACROSS_THE_SPHERE = Viewpoint(np.eye(3), np.array([0.0, 0.0, -3.0]), 0.7, 1.0)
+"""From where programs are tried, and compiled before anybody waits for them."""
 
 # That of the random subset of a band which is too full, so that a view shows the same whenever it is looked at.
 _SEED = 0
@@ -78,7 +79,7 @@ class Programs:
         side = _LARGEST_TILE
         while True:
             programs = Programs(scene, render, side, 0.0)
-            camera = film_of(_ACROSS_THE_SPHERE, side)
+            camera = film_of(ACROSS_THE_SPHERE, side)
             programs.see(params, camera)
             begun = time.perf_counter()
             programs.see(params, camera)

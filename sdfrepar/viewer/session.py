@@ -17,8 +17,8 @@ from sdfrepar.viewer import slices
 from sdfrepar.viewer.levels import Levels, LevelsConfig, Speeds
 from sdfrepar.viewer.painter import Wish, paint, stand
 from sdfrepar.viewer.photographs import Photographs
-from sdfrepar.viewer.programs import MOTIONS, Programs
-from sdfrepar.viewer.viewpoints import Viewpoint, film_of
+from sdfrepar.viewer.programs import ACROSS_THE_SPHERE, MOTIONS, Programs
+from sdfrepar.viewer.viewpoints import film_of
 from sdfrepar.viewer.window import Controls, Visitor, Window
 
 # Points along each side of a slice.
@@ -26,7 +26,6 @@ _SLICE = 192
 
 # Nobody waits for anything longer than this, seconds.
 _PATIENCE = 0.5
-
 
 # Who stands so near to a training camera stands there: scene units, and elements of the rotation.
 _NEAR = 1e-3
@@ -186,8 +185,7 @@ class Session:
         return not self._warp.is_alive()
 
     def _compile_warp(self) -> None:
-        here = Viewpoint(np.eye(3), np.array([0.0, 0.0, -3.0]), 0.7, 1.0)
-        tile = film_of(here, self._programs.tile)
+        tile = film_of(ACROSS_THE_SPHERE, self._programs.tile)
         self._programs.displacement(self._params, tile, next(iter(MOTIONS.values())), 1.0)
         self.wake()
 
