@@ -15,7 +15,7 @@ import numpy as np
 from sdfrepar import cameras, fields, gradcheck
 from sdfrepar.gradcheck import GradcheckConfig
 from sdfrepar.imaging import FilmConfig
-from sdfrepar.rendering import GradientConfig, RenderConfig
+from sdfrepar.rendering import GradientConfig, RenderConfig, Scene
 from sdfrepar.tracing import TraceConfig
 from sdfrepar.warping import DistanceConfig, RelaxedConfig, VelocityConfig
 
@@ -28,7 +28,7 @@ def main() -> None:
     camera = cameras.look_at(
         jnp.array([1.2, 1.6, -2.0]), jnp.zeros(3), jnp.array([0.0, 1.0, 0.0]), field_of_view=0.7, resolution=(24, 24)
     )
-    scene = gradcheck.matt(fields.torus)
+    scene = Scene(fields.torus)
     render = RenderConfig(
         film=FilmConfig(samples_per_side=16),
         trace=TraceConfig(max_steps=48),

@@ -16,11 +16,11 @@ import numpy as np
 
 from experiments import gradient_scenes
 from experiments.gradient_scenes import Subject
-from sdfrepar import cameras, fields, gradcheck
+from sdfrepar import cameras, fields
 from sdfrepar.imaging import FilmConfig, corners
 from sdfrepar.imaging.estimators import excess, weigh
 from sdfrepar.records import Sample
-from sdfrepar.rendering import GradientConfig, RenderConfig, sample_film
+from sdfrepar.rendering import GradientConfig, RenderConfig, Scene, sample_film
 from sdfrepar.rendering.config import WARPS, Method
 from sdfrepar.rendering.film import pilot
 
@@ -47,14 +47,14 @@ def subjects() -> Iterator[Subject]:
     moves = {**still, "position": jnp.array([0.0, 1.0, 0.0])}
     yield Subject(
         "two spheres, one before the other",
-        gradcheck.matt(fields.union(ball, ball)),
+        Scene(fields.union(ball, ball)),
         (small, large),
         (grows, still),
         camera,
     )
     yield Subject(
         "two spheres, melted together",
-        gradcheck.matt(fields.smooth_union(ball, ball)),
+        Scene(fields.smooth_union(ball, ball)),
         {"first": placed(0.4, -0.25, 0.0, 0.0), "second": placed(0.3, 0.3, 0.1, -0.1), "width": jnp.asarray(0.2)},
         {"first": still, "second": moves, "width": jnp.asarray(0.5)},
         camera,

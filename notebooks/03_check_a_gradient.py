@@ -31,7 +31,7 @@ import numpy as np
 from sdfrepar import cameras, fields, gradcheck, reports
 from sdfrepar.gradcheck import GradcheckConfig
 from sdfrepar.imaging import FilmConfig
-from sdfrepar.rendering import RenderConfig
+from sdfrepar.rendering import RenderConfig, Scene
 
 # %% [markdown]
 # ## A field and a direction
@@ -61,7 +61,7 @@ config = GradcheckConfig(
     reference_repetitions=2 if FAST else 24,
     step=0.01,  # of the finite difference: silhouettes move by a seventh of a pixel
 )
-egg = gradcheck.matt(ellipsoid)  # a matt white solid before black; your own `Scene` does as well
+egg = Scene(ellipsoid)  # a matt white solid before black, unless you say otherwise
 report = gradcheck.check(egg, params, camera, direction, config=config)
 print(report)
 
@@ -134,7 +134,7 @@ axes.legend()
 # does to the picture is missed.
 
 # %%
-block = gradcheck.matt(fields.box)
+block = Scene(fields.box)
 wider = {"half_extent": jnp.array([1.0, 0.0, 0.0]), "rounding": jnp.array(0.0)}
 
 

@@ -199,7 +199,7 @@ def check(
         ValueError: no direction, or one that is not like what it moves.
     """
     config = config or GradcheckConfig()
-    scene = scene if isinstance(scene, Scene) else matt(scene)
+    scene = scene if isinstance(scene, Scene) else Scene(scene)
     theta = (params, camera)
     motion = motion_of(params, camera, direction, camera_direction)
     if reference is None:
@@ -238,11 +238,6 @@ def motion_of(params: Any, camera: Camera, direction: Any, camera_direction: Any
     if direction is None and camera_direction is None:
         raise ValueError("gradcheck was given no direction; name one in parameter space, like {'radius': 1.0}.")
     return _like(params, direction, "direction"), _like(camera, camera_direction, "camera_direction")
-
-
-def matt(distance: Distance) -> Scene:
-    """A field as a matt white solid under one light from above and before, before black: a `Scene` by default."""
-    return Scene(distance)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
