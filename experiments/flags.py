@@ -143,8 +143,7 @@ def run(main: Callable[[Sequence[str]], Any], argv: Sequence[str] | None = None)
 
     What JAX compiles is kept in ~/.cache/sdfrepar, or where JAX_COMPILATION_CACHE_DIR says, for the next run to start
     at once. The exit code is 2 for a `ConfigError`, 1 for any other ValueError, OSError, ImportError or RunError and
-    where memory runs out, and 75 where SIGTERM or SIGINT asked the program to stop.
-    The environment variable SDFREPAR_TRACEBACK=1 lets errors through instead.
+    where memory runs out, unless SDFREPAR_TRACEBACK=1 lets errors through; 75 where SIGTERM or SIGINT stopped it.
 
     Args:
         main: takes the arguments that are not flags; what it returns is the exit code.
@@ -162,8 +161,8 @@ def run(main: Callable[[Sequence[str]], Any], argv: Sequence[str] | None = None)
             print(stopped, file=sys.stderr)
             return stopping.EXIT_CODE
         except (ValueError, OSError, ImportError, RuntimeError, MemoryError) as error:
-            of_a_user = not isinstance(error, RuntimeError | MemoryError) or isinstance(error, RunError)
-            if os.environ.get("SDFREPAR_TRACEBACK") == "1" or not (of_a_user or is_out_of_memory(error)):
+            is_bug = isinstance(error, RuntimeError) and not isinstance(error, RunError) and not is_out_of_memory(error)
+            if is_bug or os.environ.get("SDFREPAR_TRACEBACK") == "1":
                 raise
             print(f"error: {sentence_of(error)}", file=sys.stderr)
             return 2 if isinstance(error, ConfigError) else 1

@@ -112,6 +112,8 @@ def reconstruct(
     keep = partial(runs.save, config, data, workdir)
     while True:
         calm = runs.calmed(config, int(snapshot.restarts))
+        # The first step takes the arrays of the state it is given.
+        begun = jax.tree.map(np.asarray, snapshot.state)
         board = Board(workdir, int(snapshot.state.step)) if config.tensorboard and hosts.is_first() else None
         outcome = Outcome(scene, config, data, workdir, test, poses, board=board)
         try:
@@ -121,7 +123,7 @@ def reconstruct(
         except TroubleError as trouble:
             if snapshot.restarts >= config.rollbacks:
                 if hosts.is_first():
-                    outcome.report(snapshot.state, trouble=str(trouble))
+                    outcome.report(begun, trouble=str(trouble))
                 raise
             snapshot = runs.go_back(config, workdir, params, int(snapshot.restarts), trouble.sound_until)
             step, rate = int(snapshot.state.step), calm.fit.shape_rate / 2

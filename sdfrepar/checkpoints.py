@@ -35,9 +35,6 @@ FORMAT = 1
 _CONFIG, _FORMAT, _LEAVES, _SCORE, _SEAL = "config", "format", "leaves", "score", "seal"
 _ABSENT = "absent"
 
-# Seconds in which TensorStore's threads notice that nobody waits for them any more.
-_LAST_WORDS = 0.1
-
 # What Orbax calls a checkpoint that it is writing, and what we call one that cannot be read.
 _UNFINISHED, _DAMAGED = ".orbax-checkpoint-tmp", ".damaged"
 
@@ -159,18 +156,16 @@ def restore(
 
 def set_aside(folder: str | Path, after: int) -> None:
     """Rename the checkpoints of later steps than `after`, so that they are none any more: they are damaged."""
-    for step in _steps(folder):
-        if step > after:
-            path = _path(folder, step)
-            _remove(path.with_name(path.name + _DAMAGED))
-            path.rename(path.with_name(path.name + _DAMAGED))
+    for path in [_path(folder, step) for step in _steps(folder) if step > after]:
+        aside = path.with_name(path.name + _DAMAGED)
+        _remove(aside)
+        path.rename(aside)
 
 
 def discard(folder: str | Path, after: int) -> None:
     """Remove the checkpoints of later steps than `after`."""
-    for step in _steps(folder):
-        if step > after:
-            _remove(_path(folder, step))
+    for step in [step for step in _steps(folder) if step > after]:
+        _remove(_path(folder, step))
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -233,7 +228,8 @@ def _tried(work: Callable[[], Any]) -> tuple[Any, str | None]:
             reason = _in_short(error)
         if reason is not None:
             gc.collect()
-            time.sleep(_LAST_WORDS)
+            # TensorStore's threads notice that nobody waits for them any more.
+            time.sleep(0.1)
     return result, reason
 
 
@@ -276,12 +272,8 @@ def _steps(folder: str | Path) -> list[int]:
 def _sweep(folder: str | Path) -> None:
     """Remove what killed writes and removals have left."""
     if jax.process_index() == 0 and Path(folder).is_dir():
-        for path in list(_unfinished(folder)):
+        for path in [path for path in Path(folder).iterdir() if _UNFINISHED in path.name]:
             shutil.rmtree(path)
-
-
-def _unfinished(folder: str | Path) -> Iterator[Path]:
-    return (path for path in Path(folder).iterdir() if _UNFINISHED in path.name)
 
 
 def _require_room(folder: Path, state: Any) -> None:
