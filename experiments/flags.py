@@ -141,9 +141,8 @@ def from_json(config_instance: Any, values: Mapping[str, Any], prefix: str = "")
 def run(main: Callable[[Sequence[str]], Any], argv: Sequence[str] | None = None) -> None:
     """Run a program as `absl.app.run` does, with the user's errors in one sentence on standard error.
 
-    What JAX compiles is kept in ~/.cache/sdfrepar, or where JAX_COMPILATION_CACHE_DIR says, for the next run to start
-    at once. The exit code is 2 for a `ConfigError`, 1 for any other ValueError, OSError, ImportError or RunError and
-    where memory runs out, unless SDFREPAR_TRACEBACK=1 lets errors through; 75 where SIGTERM or SIGINT stopped it.
+    What JAX compiles is kept in ~/.cache/sdfrepar, or where JAX_COMPILATION_CACHE_DIR says. The exit code is 2 for a
+    `ConfigError`, 1 for other errors (SDFREPAR_TRACEBACK=1 lets them through), and 75 after SIGTERM or SIGINT.
 
     Args:
         main: takes the arguments that are not flags; what it returns is the exit code.
@@ -151,8 +150,7 @@ def run(main: Callable[[Sequence[str]], Any], argv: Sequence[str] | None = None)
     """
 
     def guarded(arguments: Sequence[str]) -> Any:
-        # JAX tells absl, at the level of information, of every accelerator that is not there.
-        logging.set_verbosity(logging.WARNING)
+        logging.set_verbosity(logging.WARNING)  # JAX informs of every accelerator that is not there
         _keep_what_is_compiled()
         try:
             with stopping.at_once():
@@ -161,8 +159,8 @@ def run(main: Callable[[Sequence[str]], Any], argv: Sequence[str] | None = None)
             print(stopped, file=sys.stderr)
             return stopping.EXIT_CODE
         except (ValueError, OSError, ImportError, RuntimeError, MemoryError) as error:
-            is_bug = isinstance(error, RuntimeError) and not isinstance(error, RunError) and not is_out_of_memory(error)
-            if is_bug or os.environ.get("SDFREPAR_TRACEBACK") == "1":
+            is_ours = not isinstance(error, RuntimeError) or isinstance(error, RunError) or is_out_of_memory(error)
+            if not is_ours or os.environ.get("SDFREPAR_TRACEBACK") == "1":
                 raise
             print(f"error: {sentence_of(error)}", file=sys.stderr)
             return 2 if isinstance(error, ConfigError) else 1

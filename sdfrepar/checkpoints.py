@@ -135,9 +135,8 @@ def restore(
         raise FileNotFoundError(
             f"{folder} holds no checkpoint of step {step}, only of {', '.join(map(str, steps))}; choose one."
         )
-    candidates = steps[::-1] if step is None else [step]
     damages: list[DamagedError] = []
-    for candidate in candidates:
+    for candidate in steps[::-1] if step is None else [step]:
         try:
             state = _restored(folder, candidate, like, config_json)
         except DamagedError as error:
@@ -149,8 +148,7 @@ def restore(
     if step is not None:
         raise damages[0]
     raise DamagedError(
-        f"{damages[0]} {folder} holds no other that is sound; put one back from a copy, or begin anew in another "
-        "folder."
+        f"{damages[0]} {folder} holds no other that is sound; put one back from a copy, or begin anew elsewhere."
     )
 
 
@@ -216,7 +214,7 @@ def _tried(work: Callable[[], Any]) -> tuple[Any, str | None]:
     """What Orbax gives, or why it does not.
 
     It and TensorStore raise errors of many types, also for files that are broken or cannot be written, and Orbax logs
-    the traceback of each, from several threads and once more when its tasks are collected.
+    the traceback of each from several threads, and once more when its tasks are collected.
     """
     result, reason = None, None
     with _quietly():
@@ -279,8 +277,7 @@ def _sweep(folder: str | Path) -> None:
 def _require_room(folder: Path, state: Any) -> None:
     """Raise OSError where nothing can be written, or not as much: Orbax's threads would say so many times over."""
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder):
-        pass
+    tempfile.TemporaryFile(dir=folder).close()
     needed = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
     if shutil.disk_usage(folder).free < needed:
         raise OSError(f"No space left on device for {needed / 1e6:.3g} MB")
