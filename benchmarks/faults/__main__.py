@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
     if any(job.part != "fuzz" for job in left):
         print(f"{bench.folder}: the run that others are compared with ...", flush=True)
         bench.prepare()
-        print(f"{bench.life:.0f} s without a fault", flush=True)
+        print(f"{bench.life:.0f} s of a processor without a fault", flush=True)
     # The long run takes its time whatever is beside it, so it begins first.
     ledger.work(sorted(left, key=lambda job: job.part != soak.PART), done, _JOBS.value)
     text = table.markdown(done.tries)

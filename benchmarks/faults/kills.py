@@ -62,7 +62,8 @@ def chain(bench: Bench, fault: str, first: int, count: int) -> list[Try]:
 def _wait_for_moment(running: Running, fault: str, workdir: Path, life: float, rng: np.random.Generator) -> None:
     """Any moment of the life of a run that nothing happens to; or one within or just after one of its saves."""
     if fault == ANY_MOMENT:
-        running.sleep(rng.uniform(0.0, life))
+        moment = rng.uniform(0.0, life)
+        running.until(lambda: running.worked >= moment, poll=0.005)
         return
     seen: set[str] = set()
     old, wanted = unfinished(workdir), rng.integers(1, STEPS // 4)
