@@ -163,7 +163,9 @@ class Bench:
     def __init__(self, folder: Path):
         """Nothing is made before it is asked for."""
         self.folder = folder.absolute()
-        self.data, self.reference, self.half = (self.folder / name for name in ("data", "reference", "half"))
+        self.data, self.reference, self.half, self._life = (
+            self.folder / name for name in ("data", "reference", "half", "life.json")
+        )
         self._expected: dict[str, str] = {}
         # Seconds of the processors.
         self.life = 0.0
@@ -208,7 +210,7 @@ class Bench:
             made = [sys.executable, "-m", "experiments.make_scene", "--scene=demo", f"--output={self.data}", *_SCENE]
             with Running(made, self.folder / "data.said", self.environment) as running:
                 _require_done(running.ended())
-        if not (self.reference / runs.METRICS).is_file():
+        if not self._life.is_file():
             shutil.rmtree(self.reference, ignore_errors=True)
             _require_done(self.go(self.reference))
             # Once more: the first has compiled what the others find.
@@ -217,8 +219,8 @@ class Bench:
                 readings: list[float] = []
                 running.until(lambda: readings.append(running.worked) or False)
                 _require_done(running.ended())
-            files.write_json(self.folder / "life.json", max(readings))
-        self.life, self._expected = files.read_json(self.folder / "life.json"), fingerprint(self.reference)
+            files.write_json(self._life, max(readings))
+        self.life, self._expected = files.read_json(self._life), fingerprint(self.reference)
         if not self.half.is_dir():
             making = self.folder / "half.making"
             shutil.rmtree(making, ignore_errors=True)
