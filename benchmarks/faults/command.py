@@ -53,6 +53,8 @@ DONE, REFUSED, MISUSED, STOPPED = 0, 1, 2, 75
 """Exit codes."""
 
 _GOES_ON = re.compile(r"goes on at step (\d+)")
+# What compiled libraries log.
+_LIBRARY = re.compile(r"[IWEF]\d{4} [\d:.]+ ")
 _TRACEBACK = "Traceback (most recent call last)"
 
 # Orbax cannot be asked by two threads at a time.
@@ -76,7 +78,8 @@ class Said(NamedTuple):
     @property
     def last_words(self) -> str:
         """Its error, or else the last line that it wrote."""
-        lines = [line for line in (self.err or self.out).splitlines() if line.strip()]
+        said = (self.out + self.err).splitlines()
+        lines = [line for line in said if line.strip() and not _LIBRARY.match(line)]
         errors = [line for line in lines if line.startswith("error: ")]
         return (errors or lines or ["nothing"])[-1].strip()
 
