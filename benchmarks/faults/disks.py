@@ -63,11 +63,11 @@ def full_in_the_middle(at: Place) -> str:
 
 def small_files(at: Place) -> str:
     """A quota."""
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-
-    words = at.refused(because=_FULL, preexec_fn=limit, environment={"JAX_ENABLE_COMPILATION_CACHE": "false"})
+    environment = {"JAX_ENABLE_COMPILATION_CACHE": "false"}
+    with at.bench.start(at.workdir, data=at.data, environment=environment) as running:
+        resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (100_000, 100_000))
+        said = running.ended()
+    words = at.says(said, f"error: .*(?:{_FULL})", REFUSED)
     at.goes_on()
     return words
 
