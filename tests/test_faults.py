@@ -42,7 +42,7 @@ def test_work_is_done_once_and_a_fault_of_the_harness_is_a_failure(tmp_path, cap
 
     book = Ledger(tmp_path / "tries.jsonl")
     sound = Job("spoil", "a", 0, 1, lambda: tries_of("spoil", "a", 1))
-    ledger.work([sound, Job("spoil", "b", 0, 1, broken)], book, at_a_time=2)
+    ledger.work([sound, Job("spoil", "b", 0, 1, broken)], book, at_a_time=2, give_up=list)
     assert {one.fault: one.survived for one in book.tries} == {"a": 1, "b": 0}
     assert "the harness itself: OSError: no such mount" in capsys.readouterr().out
     assert all(one.about["seconds"] >= 0 for one in book.tries)

@@ -1,5 +1,6 @@
 """Try the faults and print the table: see the package."""
 
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from absl import app, flags, logging
 
 from benchmarks import results
 from benchmarks.faults import asked, disks, kills, ledger, numerical, pictured, soak, spoils, stops, stored, table
-from benchmarks.faults.command import Bench
+from benchmarks.faults.command import Bench, end_all
 from benchmarks.faults.ledger import Job
 from benchmarks.faults.spoils import Spoil
 from sdfrepar import files
@@ -33,6 +34,8 @@ def main(argv: Sequence[str]) -> int:
         raise app.UsageError(f"{argv[1]!r} is no flag.")
     # Orbax tells of every checkpoint that it reads.
     logging.set_verbosity(logging.WARNING)
+    # As Ctrl-C does: mounts are taken down.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     bench = Bench(Path(_WORKDIR.value))
     done = ledger.Ledger(bench.folder / "tries.jsonl")
     left = done.left(jobs(bench), again=_AGAIN.value)
@@ -41,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
         bench.prepare()
         print(f"{bench.life:.0f} s of a processor without a fault", flush=True)
     # The long run takes its time whatever is beside it, so it begins first.
-    ledger.work(sorted(left, key=lambda job: job.part != soak.PART), done, _JOBS.value)
+    ledger.work(sorted(left, key=lambda job: job.part != soak.PART), done, _JOBS.value, end_all)
     text = table.markdown(done.tries)
     files.write_bytes(bench.folder / "faults.md", text.encode())
     bars = [{"part": "bar", **bar._asdict()} for bar in table.bars(done.tries)]

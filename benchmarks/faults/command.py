@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -91,6 +92,9 @@ class Said(NamedTuple):
         return f"a traceback that ends with {self.last_words!r}" if _TRACEBACK in self.err + self.out else None
 
 
+_RUNNING: weakref.WeakSet["Running"] = weakref.WeakSet()
+
+
 class Running:
     """A command that runs; its words go into files beside the work directory."""
 
@@ -102,6 +106,7 @@ class Running:
             self.process = subprocess.Popen(
                 command, cwd=ROOT, env=dict(environment), stdout=out, stderr=err, start_new_session=True, **how
             )
+        _RUNNING.add(self)
 
     def __enter__(self) -> "Running":
         return self
@@ -158,6 +163,12 @@ class Running:
             self.process.wait()
             code = None
         return Said(code, self._out.read_text(errors="replace"), self._err.read_text(errors="replace"))
+
+
+def end_all() -> None:
+    """Kill every command that runs: whoever stops the harness wants none of them to write on."""
+    for running in list(_RUNNING):
+        running.signal(signal.SIGKILL)
 
 
 class Bench:

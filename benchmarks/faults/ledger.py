@@ -73,8 +73,8 @@ class Ledger:
         return bool(done) and not (again and any(one.survived < one.tries for one in done))
 
 
-def work(jobs: Sequence[Job], ledger: Ledger, at_a_time: int) -> None:
-    """Do the jobs, so many at a time, with a line of progress."""
+def work(jobs: Sequence[Job], ledger: Ledger, at_a_time: int, give_up: Callable[[], object]) -> None:
+    """Do the jobs, so many at a time, with a line of progress; interrupted, `give_up` ends those at work."""
     failed = 0
     with Progress(len(jobs), unit="job") as progress, concurrent.futures.ThreadPoolExecutor(at_a_time) as pool:
         futures = [pool.submit(_done, job) for job in jobs]
@@ -88,7 +88,9 @@ def work(jobs: Sequence[Job], ledger: Ledger, at_a_time: int) -> None:
                         progress.note(f"{one.part}, {one.fault}, {one.number}: {one.message}")
                 progress.update(count, {"failed": failed})
         except BaseException:
+            # What they come to now says nothing, and is not written.
             pool.shutdown(wait=False, cancel_futures=True)
+            give_up()
             raise
 
 

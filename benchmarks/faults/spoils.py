@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ class Place:
 
     def __init__(self, bench: Bench, folder: Path):
         """In an empty folder."""
+        _unmount(folder)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         self.bench, self.folder, self.workdir, self.data = bench, folder, folder / "run", bench.data
@@ -123,3 +125,10 @@ def spoilt(bench: Bench, spoil: Spoil, number: int) -> Try:
     if survived:
         shutil.rmtree(place.folder, ignore_errors=True)
     return Try(PART, spoil.name, number, survived, words, tries)
+
+
+def _unmount(folder: Path) -> None:
+    """Take down what a killed harness has left mounted below a folder."""
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        if line.split()[1].startswith(f"{folder}/"):
+            subprocess.run(["umount", "--lazy", line.split()[1]], check=True)
