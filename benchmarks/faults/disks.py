@@ -13,8 +13,8 @@ from benchmarks.faults.spoils import CannotTryError, Place, Spoil
 
 _FULL = "space|room|too large|full"
 
-# A checkpoint takes some megabytes.
-_SMALL, _LARGE = "size=2m", "size=500m"
+# A checkpoint takes more than the one, and all that a run leaves less than the other.
+_SMALL, _LARGE = "size=256k", "size=500m"
 
 
 def spoils() -> list[Spoil]:
