@@ -1,27 +1,27 @@
 """The steps of a reconstruction, with all that happens between them: progress, metrics, pictures, checkpoints."""
 
+import contextlib
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from experiments import hosts
+from experiments import hosts, stopping
 from experiments.board import Board
-from experiments.flags import RunError
 from experiments.presets import ReconstructConfig
 from experiments.runs import Snapshot
+from experiments.watch import TroubleError, Watch
 from sdfrepar import files, fitting, memory
 from sdfrepar.fitting import FitState, Pixels
 from sdfrepar.rendering import Scene
 from sdfrepar.reports import Progress
 
-
-class LostSurfaceError(RunError):
-    """No ray meets the surface any more."""
+# Of a line of metrics.jsonl, what is no measurement.
+_NO_SCALARS = ("step", "seconds")
 
 
 def fit(
@@ -33,7 +33,7 @@ def fit(
     log: Path,
     *,
     show: Callable[[FitState], None],
-    keep: Callable[[Snapshot], None],
+    keep: Callable[[Snapshot, float | None], None],
     board: Board | None = None,
 ) -> Snapshot:
     """All the steps that are left, with progress and lines of metrics.jsonl; returns the last snapshot.
@@ -46,8 +46,13 @@ def fit(
         key: random key of the run.
         log: metrics.jsonl, with the lines up to the snapshot.
         show: writes a picture of a state.
-        keep: writes a checkpoint; all hosts together.
+        keep: writes a checkpoint, given how bad it is where that can be told; all hosts together.
         board: is told the metrics as well, on the first host.
+
+    Raises:
+        TroubleError: the fit has gone wrong.
+        Stopped: a signal asked for it; the last step is saved.
+        ValueError, OSError: too little memory for a step, or no room for a checkpoint.
     """
     steps, done = config.fit.steps, int(snapshot.state.step)
     if done >= steps:
@@ -66,28 +71,34 @@ def fit(
             f"compiled in {time.monotonic() - begun:.1f} s; a step takes {clock.step_gigabytes:.2g} GB"
             + (f", in {parts} parts" if parts > 1 else "")
         )
-        for number in range(done + 1, steps + 1):
-            due = _due(config, number)
-            late = time.monotonic() - kept_at >= config.checkpoint_every
-            with clock:
-                state, metrics = step(state, pixels, key)
-                if due.log or due.picture or late:
-                    jax.block_until_ready(state)
-            if due.log:
-                metrics = {name: float(value) for name, value in metrics.items()}
-                watch(number, metrics)
-                progress.update(number, shown(metrics), rays * number / clock.in_steps)
-            if due.log and hosts.is_first():
-                files.append_json_line(log, {"step": number, "seconds": clock.in_steps, **metrics})
-                if board is not None:
-                    board.scalars(number, metrics)
-            if due.picture:
-                show(state)
-            # Nothing else may pass between hosts while a step is under way, so several agree where all have waited.
-            if number == steps or ((due.log or jax.process_count() == 1) and hosts.from_the_first(np.asarray(late))):
-                snapshot = clock.snapshot(state)
-                keep(snapshot)
-                kept_at = time.monotonic()
+        with stopping.when_it_suits() as asked, _stopping_in_trouble(asked):
+            for number in range(done + 1, steps + 1):
+                due = _due(config, number)
+                late = time.monotonic() - kept_at >= config.checkpoint_every and watch.sees_surface
+                with clock:
+                    state, metrics = step(state, pixels, key)
+                    if due.log or due.picture or late or asked.by:
+                        jax.block_until_ready(state)
+                if due.log:
+                    line = {name: float(value) for name, value in metrics.items()}
+                    if (odd := watch(number, line)) is not None:
+                        progress.note(odd)
+                    progress.update(number, shown(line), rays * number / clock.in_steps)
+                    if hosts.is_first():
+                        _write(log, board, {"step": number, "seconds": clock.in_steps, **line})
+                if due.picture:
+                    show(state)
+                save, stop = _agreed(due, number == steps or late, asked)
+                if save or stop:
+                    watch.require_sound(number, state)
+                    snapshot = clock.snapshot(state)
+                    keep(snapshot, watch.score())
+                    kept_at = time.monotonic()
+                if stop:
+                    raise stopping.Stopped(
+                        f"Stopped by {asked.by or 'another host'} at step {number}, which is saved in {log.parent}; "
+                        "the same command goes on from there."
+                    )
     return snapshot
 
 
@@ -111,6 +122,38 @@ def _due(config: ReconstructConfig, number: int) -> _Due:
     picture_every = max(config.fit.steps // max(config.pictures, 1), 1)
     picture = config.pictures > 0 and (last or number % picture_every == 0)
     return _Due(last or number % config.log_every == 0, picture and hosts.is_first())
+
+
+def _write(log: Path, board: Board | None, line: dict[str, float]) -> None:
+    """Append a line to metrics.jsonl, and tell the board."""
+    files.append_json_line(log, line)
+    if board is not None:
+        board.scalars(int(line["step"]), {name: value for name, value in line.items() if name not in _NO_SCALARS})
+
+
+def _agreed(due: _Due, save: bool, asked: stopping.Request) -> tuple[bool, bool]:
+    """Whether all hosts save now, and whether they stop: the first one decides.
+
+    Nothing else may pass between hosts while a step is under way, so several agree where all have waited.
+    """
+    if not due.log and jax.process_count() > 1:
+        return False, False
+    save, stop = hosts.from_the_first(np.array([save, asked.by is not None]))
+    return bool(save), bool(stop)
+
+
+@contextlib.contextmanager
+def _stopping_in_trouble(asked: stopping.Request) -> Iterator[None]:
+    """A run that was asked to stop and is in trouble does so, rather than begin again somewhere."""
+    try:
+        yield
+    except TroubleError as trouble:
+        if asked.by is None:
+            raise
+        raise stopping.Stopped(
+            f"Stopped by {asked.by} with nothing new saved, and the run is in trouble: {trouble} The same command goes "
+            "on from its last checkpoint."
+        ) from trouble
 
 
 def compile_step(
@@ -154,35 +197,3 @@ class Clock:
         costs = np.array([time.monotonic() - self._began, self.in_steps, self.step_gigabytes], np.float32)
         seconds, in_steps, step_gigabytes = fitting.on_all_devices(tuple(hosts.from_the_first(costs)))
         return Snapshot(state, seconds, in_steps, step_gigabytes, self._restarts)
-
-
-class Watch:
-    """Stops a run that has gone wrong, with a sentence that says how."""
-
-    def __init__(self, config: ReconstructConfig, lines: Iterable[Mapping[str, Any]] = ()):
-        """Watch a run of this config that has left these lines of metrics.jsonl."""
-        level = config.fit.steps * config.fit.descent / config.fit.levels
-        self._patience = max(level, 2 * config.log_every)
-        self._last_seen = max((line["step"] for line in lines if line["hits"] > 0), default=0)
-
-    def __call__(self, step: int, metrics: dict[str, float]) -> None:
-        """Look at the metrics of a step.
-
-        Raises:
-            RunError: a value is not finite.
-            LostSurfaceError: no ray has met the surface for as long as a pyramid level lasts.
-        """
-        broken = [name for name, value in metrics.items() if not np.isfinite(value)]
-        if broken:
-            raise RunError(
-                f"At step {step} {', '.join(broken)} became not finite; try a lower --fit.shape_rate, "
-                "a lower --fit.clip, or more --fit.warm_up."
-            )
-        if metrics["hits"] > 0:
-            self._last_seen = step
-        elif step - self._last_seen >= self._patience:
-            raise LostSurfaceError(
-                f"The surface is lost: no ray has hit it since step {self._last_seen}, now {step}. Try a lower "
-                "--fit.shape_rate, another --network.initial_radius, or check that the object fills the unit sphere "
-                "(--data.centre, --data.radius)."
-            )

@@ -26,6 +26,8 @@ from typing import Any
 import jax
 from absl import app, flags, logging
 
+from experiments import stopping
+from experiments.sentences import is_out_of_memory, sentence_of
 from sdfrepar import files
 
 
@@ -153,9 +155,9 @@ def run(main: Callable[[Sequence[str]], Any], argv: Sequence[str] | None = None)
     """Run a program as `absl.app.run` does, with the user's errors in one sentence on standard error.
 
     What JAX compiles is kept in ~/.cache/sdfrepar, or where JAX_COMPILATION_CACHE_DIR says, for the next run to start
-    at once. The exit code is 2 for a `ConfigError` and 1 for any other ValueError,
-    FileNotFoundError, ImportError or RunError.
-    The environment variable SDFREPAR_TRACEBACK=1 lets them through instead.
+    at once. The exit code is 2 for a `ConfigError`, 1 for any other ValueError, OSError, ImportError or RunError and
+    where memory runs out, and 75 where SIGTERM or SIGINT asked the program to stop.
+    The environment variable SDFREPAR_TRACEBACK=1 lets errors through instead.
 
     Args:
         main: takes the arguments that are not flags; what it returns is the exit code.
@@ -167,11 +169,16 @@ def run(main: Callable[[Sequence[str]], Any], argv: Sequence[str] | None = None)
         logging.set_verbosity(logging.WARNING)
         _keep_what_is_compiled()
         try:
-            return main(arguments)
-        except (ValueError, FileNotFoundError, ImportError, RunError) as error:
-            if os.environ.get("SDFREPAR_TRACEBACK") == "1":
+            with stopping.at_once():
+                return main(arguments)
+        except stopping.Stopped as stopped:
+            print(stopped, file=sys.stderr)
+            return stopping.EXIT_CODE
+        except (ValueError, OSError, ImportError, RuntimeError, MemoryError) as error:
+            of_a_user = not isinstance(error, RuntimeError | MemoryError) or isinstance(error, RunError)
+            if os.environ.get("SDFREPAR_TRACEBACK") == "1" or not (of_a_user or is_out_of_memory(error)):
                 raise
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {sentence_of(error)}", file=sys.stderr)
             return 2 if isinstance(error, ConfigError) else 1
 
     app.run(guarded, argv=None if argv is None else list(argv), flags_parser=_parsed)

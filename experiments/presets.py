@@ -18,15 +18,17 @@ class ReconstructConfig:
 
     seed: int = 0
     """Seed of the initial networks and of every batch."""
-    restarts: int = 1
-    """How often a run that loses its surface begins again, each time with half the learning rate of the field and twice
-    the warm-up."""
+    rollbacks: int = 1
+    """How often a run that has gone wrong (its surface lost, a number not finite, the field exploded) goes back to the
+    last checkpoint at which all was well, each time with half the learning rate of the field and twice the warm-up."""
     mesh_resolution: int = 192
     """Grid points a side for marching cubes."""
     log_every: int = 25
     """Steps between two lines of metrics.jsonl."""
     checkpoint_every: float = 60.0
-    """Seconds between two checkpoints; the last step leaves one in any case."""
+    """Seconds between two checkpoints, 0 for one after every step; the last step leaves one in any case."""
+    checkpoints_kept: int = 2
+    """How many of the last checkpoints stay, beside the one before which the loss was least."""
     pictures: int = 5
     """Pictures of a held-out view written on the way."""
     tensorboard: bool = False
@@ -49,6 +51,10 @@ class ReconstructConfig:
         """Refuse what cannot work."""
         if self.checkpoint_every < 0:
             raise ValueError(f"checkpoint_every is {self.checkpoint_every}; it is a time in seconds, from 0 up.")
+        if self.checkpoints_kept < 1:
+            raise ValueError(f"checkpoints_kept is {self.checkpoints_kept}; the last one must stay.")
+        if self.rollbacks < 0:
+            raise ValueError(f"rollbacks is {self.rollbacks}; it is a number of times, from 0 up.")
         if self.memory_gb is not None and self.memory_gb <= 0:
             raise ValueError(f"memory_gb is {self.memory_gb}; it must be positive, or none for what the device has.")
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +40,19 @@ NO_FLAGS = (_VIEWS, COMMAND)
 """What config.json tells that decides nothing."""
 
 # What may change when a run goes on: who works, and what is written when. The rest decides its parameters.
-_FREE = (_VIEWS, COMMAND, "hosts", "memory_gb", "checkpoint_every", "pictures", "mesh_resolution", "tensorboard")
+_FREE = (
+    *(_VIEWS, COMMAND, "hosts", "memory_gb", "checkpoint_every", "checkpoints_kept", "pictures", "mesh_resolution"),
+    *("tensorboard", "rollbacks", "restarts"),
+)
+
+_WAYS_OUT = "Choose another --workdir, begin anew with --overwrite, or go on all the same with --resume=force."
+
+# What version 0.1.0 called them.
+_RENAMED = {"restarts": "rollbacks"}
+
+Resume = Literal["auto", "never", "force"]
+"""What becomes of a run that is in the work directory already: the same one goes on and another is refused; any is
+refused; any goes on."""
 
 
 class OtherRunError(RunError):
@@ -54,7 +66,7 @@ class Snapshot(NamedTuple):
     seconds: jax.Array  # () since the run began, breaks left out
     in_steps: jax.Array  # () seconds of these that went into steps
     step_gigabytes: jax.Array  # () temporary memory that a step takes on a device
-    restarts: jax.Array  # () int32, how often the surface was lost and the run begun again, more calmly
+    restarts: jax.Array  # () int32, how often the run has gone back and begun again from there, more calmly
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,27 +91,33 @@ class Run:
 
 
 def begin(
-    config: ReconstructConfig, data: Path, workdir: Path, params: Any, *, overwrite: bool, command: str | None = None
+    config: ReconstructConfig,
+    data: Path,
+    workdir: Path,
+    params: Any,
+    *,
+    resume: Resume = "auto",
+    overwrite: bool = False,
+    command: str | None = None,
 ) -> Snapshot:
     """Where a run starts: at the last checkpoint of the same run in `workdir`, or with `params`; on all devices.
 
     metrics.jsonl is cut back to that step, metrics.json removed, and config.json and flags.txt are written, the former
     with the command line where one is given, the latter with the folder of the pictures and without that of the run.
 
+    `require_resumable` comes before it, and before all that takes time.
+
     Raises:
-        OtherRunError: `workdir` holds a checkpoint of another run, and `overwrite` does not say to throw it away.
+        OtherRunError: `workdir` holds a checkpoint of another run, which `resume` does not force to go on and
+            `overwrite` does not throw away.
+        ValueError: no checkpoint is sound, or the last was written by a newer version, or for other networks.
     """
     if overwrite and hosts.is_first():
         shutil.rmtree(workdir / CHECKPOINTS, ignore_errors=True)
     hosts.meet("the old checkpoints are gone")
-    snapshot = fitting.on_all_devices(_at_start(config, params))
     stored = _stored(config, data)
-    if checkpoints.latest_step(workdir / CHECKPOINTS) is not None:
-        try:
-            snapshot = checkpoints.restore(workdir / CHECKPOINTS, snapshot, config_json=_identity(stored))
-        except checkpoints.OtherConfigError as error:
-            raise OtherRunError(f"{error} Choose another --workdir, or begin anew with --overwrite.") from error
-        print(f"{workdir} holds a checkpoint of this run; it goes on at step {int(snapshot.state.step)}.")
+    fresh = fitting.on_all_devices(_at_start(config, params))
+    snapshot = _at_last(workdir, fresh, None if resume == "force" else _identity(stored))
     if hosts.is_first():
         (workdir / METRICS).unlink(missing_ok=True)
         cut_log(workdir / LOG, int(snapshot.state.step))
@@ -110,15 +128,68 @@ def begin(
     return snapshot
 
 
-def begin_again(config: ReconstructConfig, workdir: Path, params: Any, lost: Snapshot) -> Snapshot:
-    """The first state of a run that lost its surface, one restart later; what it has written on the way is removed."""
-    hosts.meet("the surface is lost")
+def require_resumable(config: ReconstructConfig, data: Path, workdir: Path, resume: Resume) -> None:
+    """Refuse a work directory that holds another run, or any: as soon as can be told, from config.json alone.
+
+    Raises:
+        OtherRunError: it does. With `force` it is said what differs, and the run goes on.
+        ValueError: `resume` is no such word.
+    """
+    if resume not in get_args(Resume):
+        raise ValueError(f"resume is {resume!r}, expected one of {', '.join(get_args(Resume))}.")
+    has_run = (workdir / METRICS).is_file() or checkpoints.latest_step(workdir / CHECKPOINTS) is not None
+    if resume == "never" and (has_run or (workdir / CONFIG).is_file()):
+        raise OtherRunError(
+            f"{workdir} holds a run, and resume is never; choose another --workdir, or begin anew with --overwrite."
+        )
+    if not (has_run and (workdir / CONFIG).is_file()):
+        return
+    different = checkpoints.differences(
+        _identity(files.read_json(workdir / CONFIG)), json.loads(json.dumps(_identity(_stored(config, data))))
+    )
+    if different and resume == "force":
+        print(f"{workdir} holds a run of another config, and goes on all the same: {'; '.join(different)}.")
+    elif different:
+        raise OtherRunError(f"{workdir} holds a run of another config: {'; '.join(different)}. {_WAYS_OUT}")
+
+
+def _at_last(workdir: Path, fresh: Snapshot, identity: Mapping[str, Any] | None) -> Snapshot:
+    """The last checkpoint that is sound, later ones set aside; `fresh` where there is none."""
+    folder = workdir / CHECKPOINTS
+    if checkpoints.latest_step(folder) is None:
+        return fresh
+    try:
+        snapshot = checkpoints.restore(folder, fresh, config_json=identity)
+    except checkpoints.OtherConfigError as error:
+        raise OtherRunError(f"{error} {_WAYS_OUT}") from error
+    hosts.meet("the checkpoint is read")
     if hosts.is_first():
-        shutil.rmtree(workdir / CHECKPOINTS, ignore_errors=True)
-        cut_log(workdir / LOG, 0)
+        checkpoints.set_aside(folder, after=int(snapshot.state.step))
+    print(f"{workdir} holds a checkpoint of this run; it goes on at step {int(snapshot.state.step)}.")
+    return snapshot
+
+
+def go_back(config: ReconstructConfig, workdir: Path, params: Any, restarts: int, sound_until: int) -> Snapshot:
+    """The last checkpoint at which all was well, or the first state, one restart later; what came after is removed.
+
+    Args:
+        config: of the run.
+        workdir: its work directory.
+        params: with which it began.
+        restarts: how often it has gone back already.
+        sound_until: the last step at which all was well.
+    """
+    hosts.meet("the run is in trouble")
+    if hosts.is_first():
+        checkpoints.discard(workdir / CHECKPOINTS, after=sound_until)
     hosts.meet("its checkpoints are gone")
-    fresh = _at_start(config, params)._replace(restarts=jnp.int32(lost.restarts + 1))
-    return fitting.on_all_devices(fresh)
+    snapshot = fitting.on_all_devices(_at_start(config, params))
+    if checkpoints.latest_step(workdir / CHECKPOINTS) is not None:
+        snapshot = checkpoints.restore(workdir / CHECKPOINTS, snapshot)
+    if hosts.is_first():
+        checkpoints.set_aside(workdir / CHECKPOINTS, after=int(snapshot.state.step))
+        cut_log(workdir / LOG, int(snapshot.state.step))
+    return snapshot._replace(restarts=fitting.on_all_devices(jnp.int32(restarts + 1)))
 
 
 def calmed(config: ReconstructConfig, restarts: int) -> ReconstructConfig:
@@ -166,10 +237,15 @@ def lines_done(
     return files.read_json_lines(workdir / lines) if (workdir / lines).is_file() else []
 
 
-def save(config: ReconstructConfig, data: Path, workdir: Path, snapshot: Snapshot) -> None:
-    """Write a checkpoint; all hosts together."""
-    identity = _identity(_stored(config, data))
-    checkpoints.save(workdir / CHECKPOINTS, int(snapshot.state.step), snapshot, identity)
+def save(config: ReconstructConfig, data: Path, workdir: Path, snapshot: Snapshot, score: float | None = None) -> None:
+    """Write a checkpoint, which is as bad as `score` where that can be told; all hosts together.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    identity, step = _identity(_stored(config, data)), int(snapshot.state.step)
+    folder, kept = workdir / CHECKPOINTS, config.checkpoints_kept
+    checkpoints.save(folder, step, snapshot, identity, keep=kept, score=score)
 
 
 def load(workdir: Path) -> Run:
@@ -205,9 +281,8 @@ def read_config(workdir: Path) -> tuple[dict[str, Any], ReconstructConfig]:
                 f"{path}: {name} is {stored.get(name)!r}; expected a {kind.__name__}, as "
                 "experiments.reconstruct wrote it."
             )
-    config = flags.from_file(
-        path, PRESETS["quick"], {name: value for name, value in stored.items() if name not in _BESIDE}
-    )
+    fields = {str(_RENAMED.get(name, name)): value for name, value in stored.items() if name not in _BESIDE}
+    config = flags.from_file(path, PRESETS["quick"], fields)
     return stored, config
 
 

@@ -4,7 +4,8 @@
     python -m experiments.train_prior --workdir=runs/mine --meshes=FOLDER,FOLDER --families=
 
 Shapes are closed meshes in folders, and members of procedural families. With --network.channels=3 their colours are
-learnt too. The same command goes on where it was stopped.
+learnt too. The same command goes on where it was stopped; SIGTERM or SIGINT (Ctrl-C) saves the step it is at and ends
+it with the code 75.
 
 Leaves in the work directory: config.json, samples.npz, metrics.jsonl and checkpoints/ (as it runs); metrics.json and
 scores.md, the Chamfer distance of every shape; images/, true and decoded shapes, and what lies between two codes;
@@ -22,12 +23,13 @@ import numpy as np
 from absl import flags
 
 from experiments import flags as experiment_flags
-from experiments import runs
+from experiments import runs, stopping
 from experiments.flags import RunError
 from experiments.priors import listing, pictures, scores, store
 from experiments.priors.pictures import Pictures
 from experiments.priors.store import PriorConfig
 from experiments.versions import versions
+from experiments.watch import not_finite
 from sdfrepar import checkpoints, files, fitting
 from sdfrepar.fitting import FitState
 from sdfrepar.reports import Progress
@@ -53,6 +55,8 @@ def train(config: PriorConfig, folders: Sequence[Path], workdir: Path) -> FitSta
     Raises:
         OtherRunError: the workdir holds a prior of another config or of other shapes.
         RunError: the loss is not finite any more.
+        Stopped: SIGTERM or SIGINT asked for it, and the last step is saved.
+        OSError: a checkpoint cannot be written.
     """
     names = tuple(listing.learnt(config, folders))
     state = _start(config, names, workdir)
@@ -60,18 +64,26 @@ def train(config: PriorConfig, folders: Sequence[Path], workdir: Path) -> FitSta
     step = fitting.make_codes_step(config.network, config.fit)
     points, distances, colours = map(jnp.asarray, sampled)
     key, kept_at, done = jax.random.key(config.seed), time.monotonic(), int(state.step)
-    with Progress(config.fit.steps, start=done) as progress:
+    kept = store.identity(config, names)
+    with Progress(config.fit.steps, start=done) as progress, stopping.when_it_suits() as asked:
         for number in range(done + 1, config.fit.steps + 1):
             state, metrics = step(state, points, distances, colours, key)
-            if number % config.log_every == 0 or number == config.fit.steps:
+            last = number == config.fit.steps
+            if number % config.log_every == 0 or last:
                 metrics = {name: float(value) for name, value in metrics.items()}
                 if not np.isfinite(metrics["distance"]):
                     raise RunError(f"The loss is not finite at step {number}; lower --fit.rate.")
                 progress.update(number, metrics)
                 files.append_json_line(workdir / runs.LOG, {"step": number, **metrics})
-            if number == config.fit.steps or time.monotonic() - kept_at > config.checkpoint_every:
-                checkpoints.save(workdir / runs.CHECKPOINTS, number, state, store.identity(config, names))
+            if last or asked.by or time.monotonic() - kept_at > config.checkpoint_every:
+                _require_finite(number, state)
+                checkpoints.save(workdir / runs.CHECKPOINTS, number, state, kept)
                 kept_at = time.monotonic()
+            if asked.by:
+                raise stopping.Stopped(
+                    f"Stopped by {asked.by} at step {number}, which is saved in {workdir}; the same command goes on "
+                    "from there."
+                )
     return state
 
 
@@ -89,6 +101,12 @@ def outcome(folders: Sequence[Path], workdir: Path) -> dict[str, Any]:
     return metrics
 
 
+def _require_finite(step: int, state: FitState) -> None:
+    """Refuse to keep a state that is lost already."""
+    if broken := not_finite(state):
+        raise RunError(f"At step {step} {', '.join(broken[:3])} became not finite; lower --fit.rate.")
+
+
 def _start(config: PriorConfig, names: tuple[str, ...], workdir: Path) -> FitState:
     """The last checkpoint of the same prior, or fresh params; config.json is written, metrics.jsonl cut back."""
     if checkpoints.latest_step(workdir / runs.CHECKPOINTS) is None:
@@ -100,6 +118,7 @@ def _start(config: PriorConfig, names: tuple[str, ...], workdir: Path) -> FitSta
             state = checkpoints.restore(workdir / runs.CHECKPOINTS, like, config_json=wanted)
         except checkpoints.OtherConfigError as error:
             raise runs.OtherRunError(f"{error} Choose another --workdir.") from error
+        checkpoints.set_aside(workdir / runs.CHECKPOINTS, after=int(state.step))
         print(f"{workdir} holds a checkpoint of this prior; it goes on at step {int(state.step)}.")
     store.write_config(workdir, config, names)
     (workdir / runs.METRICS).unlink(missing_ok=True)

@@ -20,13 +20,13 @@ from absl import flags as absl_flags
 from experiments import (
     evaluate,
     export_mesh,
-    fit_loop,
     flags,
     make_scene,
     reconstruct,
     render_views,
     runs,
     sweep,
+    watch,
 )
 from experiments.board import Board
 from experiments.flags import RunError
@@ -264,58 +264,32 @@ def test_views_that_cannot_be_are_refused(changes, words):
         render_views.ViewsConfig(**changes)
 
 
-def metrics_of(**changes):
-    return {"loss": 0.1, "hits": 10.0, **changes}
-
-
-def test_watch_stops_a_run_that_lost_its_surface():
-    watch = fit_loop.Watch(replace(TINY, fit=replace(TINY.fit, steps=1000, levels=5, descent=0.5), log_every=10))
-    watch(100, metrics_of())
-    watch(190, metrics_of(hits=0.0))
-    with pytest.raises(RunError, match=r"no ray has hit it since step 100, now 200.*shape_rate"):
-        watch(200, metrics_of(hits=0.0))
-
-
-def test_watch_knows_what_a_continued_run_has_seen():
-    config = replace(TINY, fit=replace(TINY.fit, steps=1000, levels=5, descent=0.5), log_every=10)
-    watch = fit_loop.Watch(config, [{"step": 100, "hits": 3.0}, {"step": 110, "hits": 0.0}])
-    watch(190, metrics_of(hits=0.0))
-    with pytest.raises(RunError, match=r"since step 100, now 200"):
-        watch(200, metrics_of(hits=0.0))
-
-
 @pytest.mark.slow
 def test_a_run_that_lost_its_surface_begins_again_more_calmly(data, tmp_path, capsys, monkeypatch):
     """Lost at its first try, it comes to what a run with half the rate and twice the warm-up comes to."""
-    watched = fit_loop.Watch.__call__
+    watched = watch.Watch.__call__
 
-    def lost_at_first(watch, step, metrics):
-        watched(watch, step, metrics)
-        if step == 4 and "begins again" not in said:
-            said.append("begins again")
-            raise fit_loop.LostSurfaceError("The surface is lost.")
+    def lost_at_first(self, step, metrics):
+        watched(self, step, metrics)
+        if step == 4 and "lost" not in said:
+            said.append("lost")
+            raise watch.LostSurfaceError("The surface is lost.", 0)
 
     said: list[str] = []
-    monkeypatch.setattr(fit_loop.Watch, "__call__", lost_at_first)
+    monkeypatch.setattr(watch.Watch, "__call__", lost_at_first)
     metrics = reconstruct.reconstruct(TINY, data, tmp_path / "lost")
     monkeypatch.undo()
-    assert metrics["restarts"] == 1 and "begins again with --fit.shape_rate=0.0002" in capsys.readouterr().out
+    assert metrics["restarts"] == 1 and "goes back to step 0, with --fit.shape_rate=0.0002" in capsys.readouterr().out
     calm = replace(TINY, fit=replace(TINY.fit, shape_rate=2e-4, warm_up=2))
     reconstruct.reconstruct(calm, data, tmp_path / "calm")
     lost, found = (runs.load(tmp_path / name).snapshot.state for name in ("lost", "calm"))
     jax.tree.map(np.testing.assert_array_equal, lost, found)
     assert [line["step"] for line in files.read_json_lines(tmp_path / "lost" / "metrics.jsonl")] == [2, 4]
-    with pytest.raises(fit_loop.LostSurfaceError):
-        monkeypatch.setattr(fit_loop.Watch, "__call__", lost_at_first)
+    with pytest.raises(watch.LostSurfaceError):
+        monkeypatch.setattr(watch.Watch, "__call__", lost_at_first)
         said.clear()
-        reconstruct.reconstruct(replace(TINY, restarts=0), data, tmp_path / "given_up")
+        reconstruct.reconstruct(replace(TINY, rollbacks=0), data, tmp_path / "given_up")
     assert "It failed. The surface is lost." in (tmp_path / "given_up" / "report.html").read_text()
-
-
-def test_watch_names_what_is_not_finite():
-    watch = fit_loop.Watch(TINY)
-    with pytest.raises(RunError, match=r"At step 7 loss became not finite; try"):
-        watch(7, metrics_of(loss=float("nan")))
 
 
 def test_border_colour_is_the_backgrounds(data):

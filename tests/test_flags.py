@@ -2,10 +2,12 @@
 
 import dataclasses
 import enum
+import errno
 import json
 import logging
 from typing import Literal
 
+import jax
 import pytest
 from absl import flags as absl_flags
 
@@ -195,6 +197,35 @@ def test_user_errors_are_one_sentence(monkeypatch, capsys, error, code):
     monkeypatch.delenv("SDFREPAR_TRACEBACK", raising=False)
     assert launch(error) == code
     assert capsys.readouterr().err == "error: one\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/a/b"),
+            "/a/b: No space left on device; make room, and give",
+        ),
+        (PermissionError(errno.EACCES, "Permission denied", "/a"), "/a: Permission denied; choose another place"),
+        (OSError("said kindly"), "said kindly"),
+        (MemoryError(), "There is too little memory (the host's is full); state a smaller --memory_gb"),
+        (
+            jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 9 bytes.\nMore."),
+            "There is too little memory (RESOURCE_EXHAUSTED: Out of memory while trying to allocate 9 bytes); state a",
+        ),
+    ],
+)
+def test_errors_of_the_machine_are_one_sentence(monkeypatch, capsys, error, sentence):
+    monkeypatch.delenv("SDFREPAR_TRACEBACK", raising=False)
+    assert launch(error) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {sentence}") and said.count("\n") == 1
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), jax.errors.JaxRuntimeError("INTERNAL: a bug")])
+def test_other_runtime_errors_pass_through(error):
+    with pytest.raises(RuntimeError, match="a bug"):
+        launch(error)
 
 
 def test_other_errors_and_traced_errors_pass_through(monkeypatch):

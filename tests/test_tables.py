@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from experiments import ablate_subset, baselines, cells, compare_idr, fit_loop
+from experiments import ablate_subset, baselines, cells, compare_idr
 from experiments.presets import PRESETS
 from experiments.run_report import PANELS
 from experiments.runs import OtherRunError
+from experiments.watch import LostSurfaceError
 from sdfrepar import files, reports
 
 QUICK = PRESETS["quick"]
@@ -40,7 +41,7 @@ def test_cells_that_are_there_are_not_done_again(tmp_path, monkeypatch):
 
 def test_a_cell_that_fails_says_why_and_stays_in_the_table(tmp_path, monkeypatch):
     def lost(*_):
-        raise fit_loop.LostSurfaceError("The surface is lost.")
+        raise LostSurfaceError("The surface is lost.", 0)
 
     monkeypatch.setattr(cells, "reconstruct", lost)
     metrics = cells.cell(QUICK, tmp_path, tmp_path / "run")

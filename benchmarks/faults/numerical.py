@@ -32,7 +32,7 @@ def spoils() -> list[Spoil]:
 
 def diverges(at: Place, flag: str) -> str:
     """Named with step and cause within one logging interval, the good checkpoints kept; or refused as a flag."""
-    said = at.go(flag, "--fit.warm_up=0", "--restarts=0", "--fit.clip=1e30", "--log_every=5")
+    said = at.go(flag, "--fit.warm_up=0", "--rollbacks=0", "--fit.clip=1e30", "--log_every=5")
     if said.code == MISUSED:
         return at.says(said, "rate", MISUSED)
     words = at.says(said, rf"error: .*{_NAMED}.*(?:not finite|lost|explode|field)", REFUSED)
@@ -42,14 +42,14 @@ def diverges(at: Place, flag: str) -> str:
 
 def rolled_back(at: Place) -> str:
     """The rate is lowered until it goes, or said that it does not."""
-    flags = ("--fit.shape_rate=1e30", "--fit.warm_up=0", "--restarts=0", "--fit.clip=1e30", "--rollbacks=1")
+    flags = ("--fit.shape_rate=1e30", "--fit.warm_up=0", "--rollbacks=1", "--fit.clip=1e30")
     said = at.go(*flags)
     return at.says(said, r"roll|back|lower", said.code if said.code in (DONE, REFUSED) else DONE)
 
 
 def lost(at: Place) -> str:
     """A sphere too small to be met."""
-    flags = ("--network.initial_radius=0.001", "--restarts=0", "--fit.shape_rate=1e-9")
+    flags = ("--network.initial_radius=0.001", "--rollbacks=0", "--fit.shape_rate=1e-9")
     return at.refused(*flags, because=rf"surface is lost.*{_NAMED}")
 
 
