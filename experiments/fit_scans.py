@@ -29,15 +29,13 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 from scipy.spatial import KDTree
-from scipy.spatial.transform import Rotation
 
 from experiments import flags as experiment_flags
-from experiments import runs
+from experiments import runs, scan_files
 from experiments.flags import RunError
 from experiments.panels import labelled
 from experiments.priors import pictures
 from experiments.priors.samples import Shape, of_mesh
-from experiments.priors.scans import read_pinhole
 from experiments.synthetic import meshes
 from experiments.versions import versions
 from sdfrepar import cameras, evaluation, fields, files, fitting, meshing, networks
@@ -111,9 +109,9 @@ def read(names: Sequence[Path], poses: Path | None, camera: Path | None = None, 
     Raises:
         FileNotFoundError, ValueError: files that are missing, or not what they should be.
     """
-    placed, found = _poses(poses) if poses else {}, []
+    placed, found = scan_files.poses(poses) if poses else {}, []
     for name in names:
-        points, pose = _measured(name, camera)
+        points, pose = scan_files.measured(name, camera)
         pose = placed.get(name.stem, placed.get(name.stem.rpartition("_")[2], pose))
         if pose is None:
             raise ValueError(f"{name} has no pose; name --poses=FILE, with one for {name.stem}.")
@@ -259,62 +257,6 @@ def _dots(camera: Camera, points: jax.Array) -> np.ndarray:
     dots = np.ones((_PICTURE, _PICTURE, 3), np.float32)
     dots[row, column] = 0.25
     return dots
-
-
-def _measured(path: Path, camera: Path | None) -> tuple[np.ndarray, np.ndarray | None]:
-    """The points of a scan in the scanner's axes, and its pose (4, 4) if the file has it."""
-    if camera is not None:
-        return _from_depth(path, camera), None
-    if path.suffix.lower() != ".npz":
-        return files.read_points(path), None
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}; check --scans.")
-    with np.load(path) as arrays:
-        if "points" not in arrays:
-            raise ValueError(f"{path} holds the arrays {', '.join(arrays)}, expected points (N, 3); check --scans.")
-        known = {"translation", "quaternion_xyzw"} <= set(arrays)
-        pose = _pose(arrays["translation"], arrays["quaternion_xyzw"]) if known else None
-        return np.asarray(arrays["points"], np.float64), pose
-
-
-def _from_depth(path: Path, camera: Path) -> np.ndarray:
-    """The points (N, 3) of a depth picture, in its camera's axes."""
-    stored, values = read_pinhole(camera), files.read_image(path)
-    if values.shape[:2] != (stored["height"], stored["width"]):
-        raise ValueError(f"{path} has {values.shape[1]} x {values.shape[0]} pixels, and --camera others; correct it.")
-    z = stored.get("depth_unit_m", 0.001) * 65535.0 * np.asarray(values[..., 0], np.float64)
-    row, column = np.nonzero(z)
-    z = z[row, column]
-    return np.stack([z * (column - stored["cx"]) / stored["fx"], z * (row - stored["cy"]) / stored["fy"], z], axis=1)
-
-
-def _poses(path: Path) -> dict[str, np.ndarray]:
-    """Poses (4, 4), scanner to world, by names: of a JSON file, or of lines `bmesh FILE tx ty tz qx qy qz qw`."""
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}; check --poses.")
-    if path.suffix == ".json":
-        found = {name: np.asarray(pose, np.float64) for name, pose in files.read_json(path).items()}
-        if wrong := [name for name, pose in found.items() if pose.shape != (4, 4)]:
-            raise ValueError(f"{path}: {', '.join(wrong)} is no 4 x 4 matrix; expected camera to world.")
-        return found
-    found = {}
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
-        kind, *rest = line.split() or [""]
-        if kind != "bmesh":
-            continue
-        try:
-            values = np.array([float(value) for value in rest[1:]])
-            found[Path(rest[0]).stem] = _pose(values[:3], values[3:].reshape(4))
-        except (IndexError, ValueError) as error:
-            raise ValueError(f"{path}, line {number}: {line!r}; expected 'bmesh FILE tx ty tz qx qy qz qw'.") from error
-    return found
-
-
-def _pose(translation: np.ndarray, quaternion: np.ndarray) -> np.ndarray:
-    """The pose (4, 4) that turns by the inverse of a quaternion (x, y, z, w), as the Stanford repository has it."""
-    pose = np.eye(4)
-    pose[:3, :3], pose[:3, 3] = Rotation.from_quat(quaternion).inv().as_matrix(), translation
-    return pose
 
 
 if __name__ == "__main__":

@@ -159,10 +159,8 @@ def score_shape(
     Distances are over as many points each way as the truth has; the F-score's threshold, in world units, is NEAR of the
     radius of scene space's unit sphere. `world` is the mesh in the world frame; without one these scores are None.
     """
-    with np.load(truth) as stored:
-        resolution = int(stored["resolution"])
-        inside = np.unpackbits(stored["occupancy"])[: resolution**3].reshape(3 * [resolution]).astype(bool)
-        surface_points = stored["surface_points"]
+    inside, surface_points = read_truth(truth)
+    resolution = len(inside)
     scene_from_world = jnp.asarray(np.linalg.inv(world_from_scene), jnp.float32)
 
     def in_world(params: Any, x: jax.Array) -> jax.Array:
@@ -186,3 +184,20 @@ def score_shape(
 def _here(params: Any) -> Any:
     """Parameters that live on the devices of all hosts, for a program that this one runs alone."""
     return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), params)
+
+
+def read_truth(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """What a data set knows of its shape: occupancy (R, R, R), boolean, and points (P, 3) of the surface, world units.
+
+    Raises:
+        FileNotFoundError, ValueError: no such file, or one that holds other arrays.
+    """
+    stored = files.read_arrays(path, {"resolution": (), "occupancy": (None,), "surface_points": (None, 3)})
+    resolution, packed, points = float(stored["resolution"]), stored["occupancy"], stored["surface_points"]
+    if packed.dtype != np.uint8 or len(packed) != np.ceil(resolution**3 / 8) or not len(points):
+        raise ValueError(
+            f"{path} has {len(packed)} of {packed.dtype} for a grid of {resolution:g} points a side, and {len(points)} "
+            "surface points; expected a bit for each point of the grid, and some surface points."
+        )
+    side = round(resolution)
+    return np.unpackbits(packed)[: side**3].reshape(side, side, side).astype(bool), points

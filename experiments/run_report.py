@@ -15,7 +15,7 @@ from experiments.charts import Curve, chart
 from experiments.frustums import Frustum
 from experiments.pages import Html, element
 from experiments.scene_view import SCRIPT, scene_view
-from experiments.scores import duration, score_lines
+from experiments.scores import drawable, duration, read_metrics, score_lines
 from experiments.versions import versions
 from sdfrepar import files, reports
 
@@ -45,13 +45,18 @@ class Written(NamedTuple):
 
 
 def read(run: Path, folder: Path | None = None) -> Written:
-    """What the run in `run` has left, with images, mesh and numbers in another folder if one is given."""
+    """What the run in `run` has left, with images, mesh and numbers in another folder if one is given.
+
+    Raises:
+        FileNotFoundError: no run.
+        ValueError: files that are broken.
+    """
     folder = folder or run
     log, metrics = run / runs.LOG, folder / runs.METRICS
     return Written(
-        stored=files.read_json(run / runs.CONFIG),
-        lines=files.read_json_lines(log) if log.is_file() else [],
-        metrics=files.read_json(metrics) if metrics.is_file() else {},
+        stored=runs.read_config(run)[0],
+        lines=runs.read_log(log) if log.is_file() else [],
+        metrics=read_metrics(metrics) if metrics.is_file() else {},
         folder=folder,
     )
 
@@ -173,7 +178,7 @@ def _curves(written: Written) -> Html:
     steps = [line["step"] for line in written.lines]
 
     def curve(key: str, name: str) -> Curve:
-        return Curve(name, steps, [line.get(key) for line in written.lines])
+        return Curve(name, steps, [drawable(line.get(key)) for line in written.lines])
 
     terms = [name for name in written.lines[-1] if name == "loss" or name.startswith("loss/")]
     named = [curve(name, name.removeprefix("loss/")) for name in terms]

@@ -18,6 +18,7 @@ import numpy as np
 
 from experiments import flags, hosts
 from experiments.flags import RunError
+from experiments.numbers import numbers_of
 from experiments.presets import PRESETS, ReconstructConfig
 from sdfrepar import checkpoints, files, fitting, networks
 from sdfrepar.fitting import FitState
@@ -203,7 +204,11 @@ def finished(config: ReconstructConfig, data: Path, workdir: Path) -> dict[str, 
         return None
     # As JSON has it, where a tuple is a list.
     now = json.loads(json.dumps(_identity(_stored(config, data))))
-    return files.read_json(workdir / METRICS) if now == _identity(files.read_json(workdir / CONFIG)) else None
+    return (
+        files.read_json_object(workdir / METRICS)
+        if now == _identity(files.read_json_object(workdir / CONFIG))
+        else None
+    )
 
 
 def lines_done(
@@ -226,7 +231,7 @@ def lines_done(
         return {name: value for name, value in stored.items() if name not in free}
 
     path = workdir / CONFIG
-    if path.is_file() and deciding(files.read_json(path)) != deciding(now):
+    if path.is_file() and deciding(files.read_json_object(path)) != deciding(now):
         raise OtherRunError(f"{workdir} holds {what} of another config; choose another --workdir.")
     files.write_json(path, now)
     return files.read_json_lines(workdir / lines) if (workdir / lines).is_file() else []
@@ -250,17 +255,35 @@ def load(workdir: Path) -> Run:
         FileNotFoundError: no run, or one that has not written a checkpoint yet.
         ValueError: files that do not belong together, or that another version wrote.
     """
-    if not (workdir / CONFIG).is_file():
-        raise FileNotFoundError(
-            f"{workdir} holds no {CONFIG}, so no run; set --workdir to that of experiments.reconstruct."
-        )
-    stored = files.read_json(workdir / CONFIG)
-    fields = {str(_RENAMED.get(name, name)): value for name, value in stored.items() if name not in _BESIDE}
-    config = flags.from_json(PRESETS["quick"], fields)
+    stored, config = read_config(workdir)
     like = _shapes(config, stored[_VIEWS])
     snapshot = checkpoints.restore(workdir / CHECKPOINTS, like, config_json=_identity(stored))
     scene, data = networks.scene(config.network), Path(stored[_FOLDER])
     return Run(config=config, scene=scene, data=data, snapshot=snapshot, workdir=workdir)
+
+
+def read_config(workdir: Path) -> tuple[dict[str, Any], ReconstructConfig]:
+    """What config.json holds, and the config that it says.
+
+    Raises:
+        FileNotFoundError: no run.
+        ValueError: a file that another version wrote, or that is broken.
+    """
+    path = workdir / CONFIG
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{workdir} holds no {CONFIG}, so no run; set --workdir to that of experiments.reconstruct."
+        )
+    stored = files.read_json_object(path)
+    for name, kind in ((_FOLDER, str), (_VIEWS, int)):
+        if type(stored.get(name)) is not kind:
+            raise ValueError(
+                f"{path}: {name} is {stored.get(name)!r}; expected a {kind.__name__}, as "
+                "experiments.reconstruct wrote it."
+            )
+    fields = {str(_RENAMED.get(name, name)): value for name, value in stored.items() if name not in _BESIDE}
+    config = flags.from_file(path, PRESETS["quick"], fields)
+    return stored, config
 
 
 def flat(stored: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -310,4 +333,17 @@ def _shapes(config: ReconstructConfig, views: int) -> Snapshot:
 def cut_log(log: Path, step: int) -> None:
     """Drop the lines of a metrics.jsonl of steps that will be done again."""
     if log.is_file():
-        files.write_json_lines(log, [line for line in files.read_json_lines(log) if line["step"] <= step])
+        files.write_json_lines(log, [line for line in read_log(log) if line["step"] <= step])
+
+
+def read_log(log: Path) -> list[dict[str, Any]]:
+    """The lines of a metrics.jsonl, each with its step.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a line that is no JSON or has no step.
+    """
+    lines = files.read_json_lines(log)
+    for number, line in enumerate(lines, start=1):
+        numbers_of(log, f"the step of line {number}", line.get("step"), ())
+    return lines

@@ -1,7 +1,13 @@
 """The scores of a run in words, for pages and tables."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+from sdfrepar import files
+
+_WHOLE = ("steps", "restarts")
+_LONGEST_NAME = 200
 
 # Names in metrics.json: what a reader calls them, and how they are written; in the order in which they are shown.
 _SCORES = {
@@ -25,6 +31,53 @@ _SCORES = {
     "seconds_per_step": ("a step", "{:.3g} s"),
     "step_gigabytes": ("memory of a step", "{:.2g} GB"),
 }
+
+
+# Beyond what any score is, and near what numbers of the machine can be.
+_LARGEST = 1e100
+
+
+def drawable(value: Any) -> float | None:
+    """A number that a curve can be drawn of, or None in the place of all else."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_number and -_LARGEST < value < _LARGEST else None
+
+
+def read_metrics(path: Path) -> dict[str, Any]:
+    """What metrics.json holds.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no JSON, or a score in it is no number.
+    """
+    metrics = files.read_json_object(path)
+    views, versions = metrics.get("views", {}), metrics.get("versions", {})
+    for scores in (metrics, *_tables(path, "views", views).values()):
+        for name in (*_SCORES, "seconds"):
+            if not _is_score(name, scores.get(name)):
+                raise ValueError(
+                    f"{path}: {name} is {str(scores[name])[:100]!r}; expected a number, so mend that entry."
+                )
+    if not isinstance(versions, Mapping):
+        raise ValueError(f"{path}: versions holds no names and values; expected those of jax and Python.")
+    return metrics
+
+
+def _tables(path: Path, name: str, tables: Any) -> Mapping[str, Mapping[str, Any]]:
+    """Scores by view."""
+    # The names are those of files.
+    if isinstance(tables, Mapping) and all(
+        isinstance(table, Mapping) and view.isprintable() and Path(view).name == view and len(view) < _LONGEST_NAME
+        for view, table in tables.items()
+    ):
+        return tables
+    raise ValueError(f"{path}: {name} holds no scores by the names of pictures; expected those, so mend that entry.")
+
+
+def _is_score(name: str, value: Any) -> bool:
+    if value is None or name == "gradient":
+        return value is None or isinstance(value, str)
+    return drawable(value) is not None and (name not in _WHOLE or isinstance(value, int))
 
 
 def score_lines(metrics: Mapping[str, Any], most: int | None = None) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from skimage.filters import threshold_li
 
-from sdfrepar import evaluation
+from sdfrepar import evaluation, files
 from sdfrepar.records import Image, Views
 
 # Photographs whose borders are darker than this are taken to have a black background. The luminance is that of the
@@ -27,14 +27,30 @@ def load_exact(path: Path, test: Views) -> ExactMaps | None:
     """The maps of the held-out views, if the data set has them in the views' number and size."""
     if not path.exists():
         return None
-    with np.load(path) as stored:
-        exact = ExactMaps(stored["depth"], stored["normal"], stored["mask"].astype(bool))
+    exact = read_exact(path)
     expected = (len(test), *test.cameras.resolution)
     if exact.mask.shape != expected:
         print(
             f"{path} has maps {exact.mask.shape}, the held-out views are {expected}: depth and normals are not scored"
         )
         return None
+    return exact
+
+
+def read_exact(path: Path) -> ExactMaps:
+    """The maps in a file.
+
+    Raises:
+        FileNotFoundError, ValueError: no such file, or one that holds other arrays.
+    """
+    axes = (None, None, None)
+    stored = files.read_arrays(path, {"depth": axes, "normal": (*axes, 3), "mask": axes})
+    exact = ExactMaps(stored["depth"], stored["normal"], stored["mask"].astype(bool))
+    if not exact.depth.shape == exact.normal.shape[:3] == exact.mask.shape:
+        raise ValueError(
+            f"{path} has maps of shapes {exact.depth.shape}, {exact.normal.shape} and {exact.mask.shape}; expected as "
+            "many pixels of each."
+        )
     return exact
 
 

@@ -130,7 +130,7 @@ def test_files_that_are_wrong_are_refused(own, tmp_path):
     folder, _ = own
     camera = files.read_json(folder / "camera.json")
     for change, message in (
-        ({"scene_from_camera": [[1, 0], [0, 1]]}, "no similarity"),
+        ({"scene_from_camera": [[1, 0], [0, 1]]}, "expected 4x4 finite numbers"),
         ({"scene_from_camera": np.diag([1.0, 2.0, 1.0, 1.0]).tolist()}, "no similarity"),
         ({"width": 30}, "24 x 24 pixels, and its camera 30 x 24"),
     ):

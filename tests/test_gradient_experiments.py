@@ -76,7 +76,7 @@ def test_spot_says_which_mesh_it_needs(tmp_path):
     with pytest.raises(FileNotFoundError):
         gradient_scenes.make("spot", 8, str(tmp_path / "nowhere.npz"))
     np.savez(tmp_path / "other.npz", vertices=np.zeros(3))
-    with pytest.raises(ValueError, match=r"holds the arrays vertices, expected vertices v and faces f"):
+    with pytest.raises(ValueError, match=r"holds the arrays vertices; expected v, f"):
         gradient_scenes.make("spot", 8, str(tmp_path / "other.npz"))
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.numbers import numbers_of
 from experiments.priors import samples
 from experiments.synthetic import meshes
 from sdfrepar import files
@@ -57,12 +58,17 @@ def read(path: Path, radius: float, up: str, variant: int = 0) -> samples.Shape:
     vertices, faces, colours = meshes.read_coloured(path)
     rotations = path.parent / ROTATIONS
     if rotations.is_file():
-        vertices = vertices @ np.asarray(files.read_json(rotations).get(path.stem, np.eye(3))).T
+        vertices = vertices @ _rotation(rotations, path.stem).T
     if up == "z":
         vertices = vertices @ _Y_FROM_Z.T
     return samples.of_mesh(
         meshes.fitted(np.asarray(vertices * _stretch(path, variant), np.float64), radius), faces, colours
     )
+
+
+def _rotation(path: Path, name: str) -> np.ndarray:
+    """What a file has for a shape, (3, 3); no turn where it has nothing."""
+    return numbers_of(path, name, files.read_json_object(path).get(name, np.eye(3)), (3, 3))
 
 
 def _stretch(path: Path, variant: int) -> np.ndarray:

@@ -22,7 +22,10 @@ def load(decoder: Path, codes: Path, octaves: int = 0) -> Prior:
         ValueError: no decoder of DeepSDF's layout, or no single table of codes of its length.
     """
     weights = files.read_state_dict(decoder)
-    network, params = networks.from_state_dict(weights, octaves=octaves)
+    try:
+        network, params = networks.from_state_dict(weights, octaves=octaves)
+    except ValueError as error:
+        raise ValueError(f"{decoder} holds another decoder: {error}") from error
     table = _table(files.read_state_dict(codes), network.latent, codes)
     names = tuple(str(number) for number in range(len(table)))
     return Prior(PriorConfig(families=(), network=network), names, params["network"], table, step=0)

@@ -85,9 +85,12 @@ def sample_all(shapes: Sequence[Callable[[], Shape]], count: int, seed: int, col
 def kept(path: Path, about: str, make: Callable[[], Samples]) -> Samples:
     """The samples in a file, if it says the same about them; else they are made, and left there."""
     if path.is_file():
-        with np.load(path) as arrays:
-            if str(arrays["about"]) == about:
-                return Samples(*(arrays[name] for name in Samples._fields))
+        arrays = files.read_arrays(path, {"points": (None, None, 3), "distances": (None, None), "colours": 3 * (None,)})
+        found = Samples(*(arrays[name] for name in Samples._fields))
+        if not found.points.shape[:2] == found.distances.shape == found.colours.shape[:2]:
+            raise ValueError(f"{path} has samples of different numbers; remove it, and it is made again.")
+        if str(arrays.get("about")) == about:
+            return found
     made, memory = make(), io.BytesIO()
     np.savez(memory, about=about, **made._asdict())
     files.write_bytes(path, memory.getvalue())

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.numbers import numbers_of
 from experiments.priors.samples import Shape
 from experiments.synthetic import photography
 from sdfrepar import cameras, files, fitting
@@ -16,6 +17,12 @@ DENSE = "dense"
 
 # What a camera's file says in any case.
 _INTRINSICS = ("width", "height", "fx", "fy", "cx", "cy")
+
+# Pixels a side of a picture.
+_WIDEST = 100_000
+
+# Lengths whose squares float32 can hold.
+_FARTHEST = 1e18
 
 
 class Scan(NamedTuple):
@@ -133,16 +140,23 @@ def from_points(points: Path, camera: Path, resolution: int, noise: float = 0.0)
 
 
 def read_pinhole(path: Path, *more: str) -> dict[str, Any]:
-    """What the JSON file of a pinhole holds: width, height, fx, fy, cx, cy, and what more it must.
+    """What the JSON file of a pinhole holds: width, height, fx, fy, cx, cy, all finite, and what more it must.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: an entry is missing.
+        ValueError: an entry is missing, or not the number that it should be.
     """
-    stored, names = files.read_json(path), (*_INTRINSICS, *more)
+    stored, names = files.read_json_object(path), (*_INTRINSICS, *more)
     if missing := [name for name in names if name not in stored]:
         raise ValueError(f"{path} has no {', '.join(missing)}; expected {', '.join(names)}.")
-    return stored
+    values = {name: float(numbers_of(path, name, stored[name], ())) for name in _INTRINSICS}
+    for name in ("width", "height"):
+        if values[name] != round(values[name]) or not 0 < values[name] <= _WIDEST:
+            raise ValueError(f"{path}: {name} is {values[name]:g}; expected pixels, from 1 to {_WIDEST}.")
+    for name in ("fx", "fy"):
+        if not 0 < values[name] < _FARTHEST:
+            raise ValueError(f"{path}: {name} is {values[name]:g}; expected a positive focal length, pixels.")
+    return stored | values
 
 
 def read_camera(path: Path) -> tuple[Camera, float]:
@@ -155,11 +169,12 @@ def read_camera(path: Path) -> tuple[Camera, float]:
         ValueError: an entry is missing, or no similarity.
     """
     stored = read_pinhole(path, "scene_from_camera")
-    pose = np.asarray(stored["scene_from_camera"], np.float64)
-    scale = float(np.cbrt(np.linalg.det(pose[:3, :3]))) if pose.shape == (4, 4) else 0.0
+    pose = numbers_of(path, "scene_from_camera", stored["scene_from_camera"], (4, 4))
+    # Of float32: what is larger has no square.
+    scale = float(np.cbrt(np.linalg.det(pose[:3, :3]))) if np.abs(pose).max() < _FARTHEST else 0.0
     if not (scale > 0 and np.allclose(pose[:3, :3] @ pose[:3, :3].T, scale**2 * np.eye(3), atol=1e-3 * scale**2)):
         raise ValueError(f"{path}: scene_from_camera is no similarity; expected 4 x 4, a rotation times a scale.")
-    width, height, fx, fy, cx, cy = (float(stored[name]) for name in _INTRINSICS)
+    width, height, fx, fy, cx, cy = (stored[name] for name in _INTRINSICS)
     camera = Camera(
         rotation=jnp.asarray(pose[:3, :3] / scale, jnp.float32),
         position=jnp.asarray(pose[:3, 3], jnp.float32),

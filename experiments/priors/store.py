@@ -146,15 +146,29 @@ def load(workdir: Path) -> Prior:
         FileNotFoundError: no prior, or none that has written a checkpoint yet.
         ValueError: files that another version wrote.
     """
-    if not (workdir / CONFIG).is_file():
-        raise FileNotFoundError(f"{workdir} holds no {CONFIG}; set --prior to a workdir of experiments.train_prior.")
-    stored = files.read_json(workdir / CONFIG)
-    names = tuple(stored[_NAMES])
-    config = flags.from_json(PriorConfig(), {name: value for name, value in stored.items() if name != _NAMES})
+    stored, config, names = read_config(workdir)
     # As it was stored: a version that knows more fields reads it all the same.
     state = checkpoints.restore(workdir / CHECKPOINTS, state_like(config, len(names)), config_json=_deciding(stored))
     average = state.average
     return Prior(config, names, average["network"], np.asarray(average["codes"]), int(state.step))
+
+
+def read_config(workdir: Path) -> tuple[dict[str, Any], PriorConfig, tuple[str, ...]]:
+    """What config.json holds, the config that it says, and the names of the shapes.
+
+    Raises:
+        FileNotFoundError: no prior.
+        ValueError: a file that another version wrote, or that is broken.
+    """
+    path = workdir / CONFIG
+    if not path.is_file():
+        raise FileNotFoundError(f"{workdir} holds no {CONFIG}; set --prior to a workdir of experiments.train_prior.")
+    stored = files.read_json_object(path)
+    names = stored.get(_NAMES)
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{path} has no list of {_NAMES} of its shapes; expected what experiments.train_prior wrote.")
+    fields = {name: value for name, value in stored.items() if name != _NAMES}
+    return stored, flags.from_file(path, PriorConfig(), fields), tuple(names)
 
 
 def _stored(config: PriorConfig, names: tuple[str, ...]) -> dict[str, Any]:

@@ -74,14 +74,21 @@ def read_coloured(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None
     """As `read`, with linear colours (V, 3) of the vertices if the file has any: of an .npz file, sRGB codes c."""
     if path.suffix.lower() != ".npz":
         vertices, faces, codes = files.read_coloured_mesh(path)
-    elif not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}; check the path.")
     else:
-        with np.load(path) as arrays:
-            if not {"v", "f"} <= set(arrays):
-                raise ValueError(f"{path} holds the arrays {', '.join(arrays)}, expected vertices v and faces f.")
-            vertices, faces, codes = arrays["v"], arrays["f"], arrays.get("c")
+        vertices, faces, codes = _of_arrays(path)
     return vertices, faces, None if codes is None else files.decode_srgb(codes[:, :3] / 255.0)
+
+
+def _of_arrays(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """The arrays of an .npz file."""
+    found = files.read_arrays(path, {"v": (None, 3), "f": (None, 3)})
+    vertices, faces, codes = found["v"], found["f"], found.get("c")
+    if not len(faces) or faces.dtype.kind not in "iu":
+        raise ValueError(f"{path}: the {len(faces)} faces f are of {faces.dtype}; expected some, of whole numbers.")
+    files.require_sound_mesh(path, vertices, faces)
+    if codes is not None and (codes.ndim != 2 or len(codes) != len(vertices) or codes.shape[1] < 3):
+        raise ValueError(f"{path}: the colours c have the shape {codes.shape}; expected ({len(vertices)}, 3).")
+    return vertices, faces, codes
 
 
 def fitted(vertices: np.ndarray, radius: float) -> np.ndarray:

@@ -15,6 +15,7 @@ from sdfrepar.datasets.assembly import first_centre_of, pixel_of, views_of
 from sdfrepar.datasets.check import require_sphere_in_view
 from sdfrepar.datasets.config import DataConfig
 from sdfrepar.datasets.listing import Listing
+from sdfrepar.datasets.paths import require_below
 from sdfrepar.datasets.writing import Taken
 from sdfrepar.records import Views
 
@@ -74,11 +75,12 @@ def survey(folder: str | Path, config: DataConfig) -> Survey:
     Raises:
         FileNotFoundError: no such folder, no known format in it, or pictures missing.
         ImportError: a library that this format alone needs is missing.
-        ValueError: files that contradict their format.
+        ValueError: files that contradict their format, or that lie out of the folder.
     """
     folder = Path(folder)
     known = _format_of(folder)
     listing = known.read(folder)
+    require_below(folder, (*listing.pictures, *(listing.masks or ())))
     test = listing.test
     if test is None:
         test = holdouts.chosen(config.holdout, listing.names, folder)

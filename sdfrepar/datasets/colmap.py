@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from sdfrepar import files
 from sdfrepar.datasets import listing, pictures
 from sdfrepar.datasets.colmap_files import require_whole
 from sdfrepar.datasets.lenses import PINHOLE, Lens
 from sdfrepar.datasets.listing import Listing
+from sdfrepar.datasets.paths import path_below
 from sdfrepar.datasets.writing import Taken
 
 # Where models are kept, the first with cameras in it is read.
@@ -63,7 +65,7 @@ def read(folder: Path) -> Listing:
     lenses = tuple(_lens(place, camera) for camera in cameras)
     poses = np.stack([image.cam_from_world().matrix() for image in images])
     return Listing(
-        pictures=tuple(_picture_folder(folder) / image.name for image in images),
+        pictures=tuple(path_below(folder, _picture_folder(folder) + image.name) for image in images),
         names=_names(images),
         focal=np.stack([_lengths(camera) for camera in cameras]),
         principal=np.stack([_middle(camera) for camera in cameras]),
@@ -128,7 +130,7 @@ def _load(place: Path) -> Any:
         return _pycolmap().Reconstruction(str(place))
     except (RuntimeError, ValueError, IndexError, KeyError, MemoryError) as error:
         raise ValueError(
-            f"The COLMAP model in {place} cannot be read ({str(error).splitlines()[0]}); expected cameras, images and "
+            f"The COLMAP model in {place} cannot be read ({files.reason(error)}); expected cameras, images and "
             "points3D, all .bin or all .txt."
         ) from error
 
@@ -139,8 +141,8 @@ def _params_of(kind: int) -> int:
     return len(pycolmap.Camera.create_from_model_id(1, pycolmap.CameraModelId(kind), 1.0, 1, 1).params)
 
 
-def _picture_folder(folder: Path) -> Path:
-    return folder / "images" if (folder / "images").is_dir() else folder
+def _picture_folder(folder: Path) -> str:
+    return "images/" if (folder / "images").is_dir() else ""
 
 
 def _names(images: list[Any]) -> tuple[str, ...]:

@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from sdfrepar import files
+
 _EVERY = re.compile(r"every (\d+)")
 
 
@@ -40,10 +42,14 @@ def _listed(folder: Path, file: str, names: Sequence[str]) -> tuple[int, ...]:
     if path is None:
         raise FileNotFoundError(f"There is no {folder / file}, which data.holdout names; expected a list of names.")
     places = {name: index for index, name in enumerate(names)}
-    wanted = [line.strip() for line in path.read_text().splitlines() if line.strip()]
+    wanted = [line.strip() for line in files.read_text(path).splitlines() if line.strip()]
+    if not wanted:
+        raise ValueError(f"{path} lists no names; expected those of the views that are kept for testing, one a line.")
     # With or without the suffix of the picture's file.
     found = [places.get(name, places.get(Path(name).stem)) for name in wanted]
     for name, index in zip(wanted, found, strict=True):
         if index is None:
-            raise ValueError(f"{path} lists {name}, which no view is called; expected names such as {names[0]}.")
+            raise ValueError(
+                f"{path} lists {files.shown(name)}, which no view is called; expected names such as {names[0]}."
+            )
     return tuple(index for index in found if index is not None)

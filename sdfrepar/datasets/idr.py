@@ -8,7 +8,6 @@ picture and the i-th mask by file name. The format has no split of its own.
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -34,7 +33,7 @@ def read(folder: Path) -> Listing:
     """
     path = _camera_file(folder)
     paths = _listed(folder / "image")
-    matrices = _load(path)
+    matrices = files.read_arrays(path)
     world = _numbered(path, matrices, "world_mat", len(paths))
     names = tuple(picture.stem for picture in paths)
     intrinsics, rotation, position = decompose(world[:, :3], names)
@@ -104,14 +103,6 @@ def _listed(folder: Path) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def _load(path: Path) -> Mapping[str, np.ndarray]:
-    try:
-        with np.load(path) as stored:
-            return dict(stored)
-    except (OSError, ValueError, BadZipFile) as error:
-        raise ValueError(f"{path} cannot be read ({error}); expected an .npz of 4x4 matrices.") from error
-
-
 def _numbered(path: Path, matrices: Mapping[str, np.ndarray], name: str, count: int) -> np.ndarray:
     """`name_0`, `name_1`, ... as (count, 4, 4) float64."""
     wanted = [f"{name}_{index}" for index in range(count)]
@@ -122,7 +113,7 @@ def _numbered(path: Path, matrices: Mapping[str, np.ndarray], name: str, count: 
             "the pictures in image/ belong to this file?"
         )
     for key in wanted:
-        if matrices[key].shape != (4, 4) or not np.isfinite(matrices[key]).all():
+        if matrices[key].shape != (4, 4) or matrices[key].dtype.kind == "U" or not np.isfinite(matrices[key]).all():
             raise ValueError(
                 f"{path}: {key} of shape {matrices[key].shape} is not 4x4 finite numbers; mend that entry."
             )
@@ -155,8 +146,13 @@ def _stated_sizes(matrices: Mapping[str, np.ndarray], count: int) -> np.ndarray 
     IDR's own files say it in `camera_mat_0` = [[2/W, 0, -1, 0], [0, 2/H, -1, 0], ...]; others lack it or keep something
     else under that name, and then it is the size of the pictures.
     """
-    film = np.asarray(matrices.get("camera_mat_0", np.eye(4)), np.float64)
-    if film.shape != (4, 4) or not np.allclose(film[:2, 2], -1.0) or not np.all(np.diag(film)[:2] > 0):
+    film = matrices.get("camera_mat_0", np.eye(4))
+    if (
+        film.dtype.kind == "U"
+        or film.shape != (4, 4)
+        or not np.allclose(film[:2, 2], -1.0)
+        or not np.all(np.diag(film)[:2] > 0)
+    ):
         return None
     width, height = 2.0 / np.diag(film)[:2]
     return np.tile([height, width], (count, 1))

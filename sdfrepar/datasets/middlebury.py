@@ -11,6 +11,7 @@ import numpy as np
 from sdfrepar import files
 from sdfrepar.datasets import listing
 from sdfrepar.datasets.listing import Listing
+from sdfrepar.datasets.paths import path_below
 from sdfrepar.datasets.projections import require_intrinsics, require_no_skew
 from sdfrepar.datasets.writing import Taken
 
@@ -19,11 +20,11 @@ def read(folder: Path) -> Listing:
     """What the folder says, in the order of the names.
 
     Raises:
-        ValueError: a camera file that is not of this form, or skewed pixels.
+        ValueError: a camera file that is not of this form, a picture out of the folder, or skewed pixels.
     """
     names, intrinsics, rotation, translation = _parse(_camera_file(folder))
     return Listing(
-        pictures=tuple(folder / name for name in names),
+        pictures=tuple(path_below(folder, name) for name in names),
         names=tuple(Path(name).stem for name in names),
         focal=intrinsics[:, [0, 1], [0, 1]],
         principal=intrinsics[:, :2, 2],
@@ -57,7 +58,7 @@ def _camera_file(folder: Path) -> Path:
 
 def _parse(path: Path) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
     """Names, K (N, 3, 3), R (N, 3, 3) and t (N, 3) of a camera file, sorted by name."""
-    lines = [line.split() for line in path.read_text().splitlines() if line.strip()]
+    lines = [line.split() for line in files.read_text(path).splitlines() if line.strip()]
     if not lines or len(lines[0]) != 1 or not lines[0][0].isdecimal():
         raise ValueError(f"{path} does not begin with the number of its pictures; expected a Middlebury camera file.")
     entries = sorted(lines[1:])

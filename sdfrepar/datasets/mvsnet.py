@@ -70,7 +70,7 @@ def _picture(folder: Path, name: str) -> Path:
 
 def _parse(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """The extrinsic (4, 4) and the intrinsic (3, 3) matrix."""
-    words = path.read_text(errors="replace").split()
+    words = files.read_text(path).split()
     try:
         pose, film = words.index("extrinsic") + 1, words.index("intrinsic") + 1
         extrinsic = np.array(words[pose : pose + 16], np.float64).reshape(4, 4)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from sdfrepar.datasets import pictures
+from sdfrepar.datasets.paths import path_below
 from sdfrepar.records import Camera
 
 OPENCV_FROM_OPENGL = np.diag([1.0, -1.0, -1.0])
@@ -21,7 +22,7 @@ def require_pose(path: Path, number: int, frame: Any) -> None:
     well_formed = isinstance(frame, dict) and isinstance(frame.get("file_path"), str)
     try:
         shape = np.array(frame["transform_matrix"], np.float64).shape if well_formed else ()
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         shape = ()
     if shape != (4, 4):
         raise ValueError(f"{path}, frame {number}: expected a file_path and a 4x4 transform_matrix; mend that entry.")
@@ -35,20 +36,6 @@ def picture_path(folder: Path, file_path: str) -> Path:
     """
     path = path_below(folder, file_path)
     return path if path.suffix.lower() in pictures.SUFFIXES else path.with_name(path.name + ".png")
-
-
-def path_below(folder: Path, stated: str) -> Path:
-    """The file that a camera file states by its path from the folder, with slashes of either kind.
-
-    Raises:
-        ValueError: a path that leads out of the folder.
-    """
-    path = folder / stated.replace("\\", "/")
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise ValueError(
-            f"{folder}: the path {stated!r} leads out of the folder; expected one below it, so copy the file there."
-        )
-    return path
 
 
 def opengl_poses(cameras: Camera) -> np.ndarray:

@@ -17,12 +17,14 @@ from sdfrepar import files
 from sdfrepar.datasets import listing, pictures
 from sdfrepar.datasets.lenses import PINHOLE, Fisheye, Lens, Radial
 from sdfrepar.datasets.listing import Listing
-from sdfrepar.datasets.opengl import OPENCV_FROM_OPENGL, opengl_poses, path_below, picture_path, require_pose
+from sdfrepar.datasets.opengl import OPENCV_FROM_OPENGL, opengl_poses, picture_path, require_pose
+from sdfrepar.datasets.paths import path_below
 from sdfrepar.datasets.writing import Taken
 
 _RADIAL = ("SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV")
 _PINHOLES = ("PINHOLE", "SIMPLE_PINHOLE", "PERSPECTIVE")
 _FISHEYES = ("OPENCV_FISHEYE", "FISHEYE", "SIMPLE_RADIAL_FISHEYE", "RADIAL_FISHEYE")
+_LARGEST = 1e12
 # instant-ngp names two cameras that are no lenses before a film by what they alone have.
 _FOREIGN = {"ftheta_p0": "FTHETA", "latlong": "LATLONG"}
 
@@ -103,8 +105,11 @@ def _names(frames: list[dict[str, Any]]) -> tuple[str, ...]:
 
 def _number(path: Path, own: Mapping[str, Any], name: str) -> float | None:
     value = own.get(name)
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-        raise ValueError(f"{path}: {name} is {value!r}; expected a number, so mend that entry.")
+    if value is None:
+        return None
+    # What is larger has no place on a film, and whole numbers of JSON may be larger than a float.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _LARGEST:
+        raise ValueError(f"{path}: {name} is {files.shown(value)}; expected a number, so mend that entry.")
     return value
 
 
@@ -174,7 +179,9 @@ def _points(path: Path, content: Mapping[str, Any]) -> np.ndarray | None:
     if stated is None:
         return None
     if not isinstance(stated, str):
-        raise ValueError(f"{path}: ply_file_path is {stated!r}; expected the path of a PLY file, or no such entry.")
+        raise ValueError(
+            f"{path}: ply_file_path is {files.shown(stated)}; expected the path of a PLY file, or no such entry."
+        )
     points = path_below(path.parent, stated)
     if not points.is_file():
         raise FileNotFoundError(

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from sdfrepar.files.raw import require_file, write_bytes
+from sdfrepar.files.raw import reason, require_file, write_bytes
 
 
 def append_json_line(path: str | Path, record: dict[str, Any]) -> None:
@@ -33,19 +33,27 @@ def read_json_lines(path: str | Path) -> list[dict[str, Any]]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: a line other than the last is no JSON.
+        ValueError: a line other than the last is no JSON, or any is no object.
     """
     path = require_file(path)
-    lines = path.read_bytes().splitlines()
+    lines = path.read_bytes().split(b"\n")
+    while lines and not lines[-1].strip():
+        lines.pop()
     records = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
-            records.append(json.loads(line))
-        except ValueError as error:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
             if number < len(lines):
-                raise ValueError(f"{path}, line {number}, is not JSON ({error}); mend or remove that line.") from error
+                raise ValueError(
+                    f"{path}, line {number}, is not JSON ({reason(error)}); mend or remove that line."
+                ) from error
+            continue
+        if not isinstance(record, dict):
+            raise ValueError(f"{path}, line {number}, holds no names and values; mend or remove that line.")
+        records.append(record)
     return records
 
 
@@ -65,13 +73,28 @@ def read_json(path: str | Path) -> Any:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is not JSON.
+        ValueError: the file is not JSON, or nested a thousand deep.
     """
     path = require_file(path)
     try:
         return json.loads(path.read_bytes())
-    except ValueError as error:
-        raise ValueError(f"{path} is not valid JSON ({error}); mend it or write it again.") from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not valid JSON ({reason(error)}); mend it or write it again.") from error
+
+
+def read_json_object(path: str | Path) -> dict[str, Any]:
+    """The names and values that a JSON file holds.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is not JSON, or holds something else.
+    """
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise ValueError(
+            f"{path} holds no names and values but a {type(found).__name__}; expected {{...}}, so mend it."
+        )
+    return found
 
 
 def _json_line(record: dict[str, Any]) -> bytes:

@@ -3,13 +3,14 @@
 trimesh takes long to import and is therefore imported where it is used.
 """
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sdfrepar.files.pictures import as_bytes
-from sdfrepar.files.raw import require_file, write_bytes
+from sdfrepar.files.raw import reason, require_file, write_bytes
 
 _MESH_SUFFIXES = (".ply", ".obj", ".glb", ".stl")
 
@@ -71,7 +72,7 @@ def read_mesh(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: another suffix, or a file that is no triangle mesh.
+        ValueError: another suffix, a file that is no triangle mesh, or one whose numbers are not those of a mesh.
     """
     return read_coloured_mesh(path)[:2]
 
@@ -86,14 +87,37 @@ def read_coloured_mesh(path: str | Path) -> tuple[np.ndarray, np.ndarray, np.nda
 
     path = require_file(require_mesh(path))
     try:
-        mesh = trimesh.load_mesh(path, process=False)
-        vertices, faces = np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.int32)
+        # From memory: from a path the library also opens what the file names, wherever that is.
+        mesh = trimesh.load_mesh(BytesIO(path.read_bytes()), file_type=path.suffix.lower()[1:], process=False)
+        with np.errstate(over="ignore", invalid="ignore"):
+            vertices, faces = np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.int32)
+        visual: Any = mesh.visual
+        colours = np.asarray(visual.vertex_colors)[:, :3] if visual.kind == "vertex" else None
     except Exception as error:
-        raise ValueError(f"{path} cannot be read as a mesh ({error}); expected triangles.") from error
+        raise ValueError(f"{path} cannot be read as a mesh ({reason(error)}); expected triangles.") from error
     if not len(faces):
         raise ValueError(f"{path} holds no triangles; expected a triangle mesh.")
-    visual: Any = mesh.visual
-    return vertices, faces, np.asarray(visual.vertex_colors)[:, :3] if visual.kind == "vertex" else None
+    require_sound_mesh(path, vertices, faces)
+    if colours is not None and colours.shape != vertices.shape:
+        raise ValueError(f"{path} has colours of shape {colours.shape}; expected {vertices.shape}, so write it again.")
+    return vertices, faces, colours
+
+
+def require_sound_mesh(path: Path, vertices: np.ndarray, faces: np.ndarray) -> None:
+    """Refuse the mesh of a file, vertices (V, 3) in any units and faces (F, 3), that has no such vertices.
+
+    Raises:
+        ValueError: a coordinate that is not finite, or a face that names a vertex which is not there.
+    """
+    if not np.isfinite(vertices).all():
+        raise ValueError(
+            f"{path} has vertices with NaN or infinity; expected finite numbers, so mend or write it again."
+        )
+    if faces.min() < 0 or faces.max() >= len(vertices):
+        raise ValueError(
+            f"{path} has faces of vertices {faces.min()} to {faces.max()}; expected indices from 0 to "
+            f"{len(vertices) - 1}, so write it again."
+        )
 
 
 def read_points(path: str | Path) -> np.ndarray:
@@ -112,7 +136,12 @@ def read_points(path: str | Path) -> np.ndarray:
     except KeyError as error:
         raise ValueError(f"{path} holds no points; expected a PLY file with x, y and z of some.") from error
     except Exception as error:
-        raise ValueError(f"{path} cannot be read as points ({error}); expected a whole PLY file.") from error
+        raise ValueError(f"{path} cannot be read as points ({reason(error)}); expected a whole PLY file.") from error
+    if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
+        raise ValueError(
+            f"{path} has points of shape {points.shape}, or some that are not finite; expected x, y and z of each, so "
+            "write it again."
+        )
     return points
 
 

@@ -3,13 +3,18 @@
 imageio takes long to import and is therefore imported where it is used.
 """
 
+from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sdfrepar.files.raw import require_file, write_bytes
+from sdfrepar.files.raw import reason, require_file, write_bytes
+
+# What Pillow may be asked to open, and colours whose channels are not those of light.
+_FORMATS = ("PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP")
+_INKS = ("CMYK", "YCbCr", "LAB", "HSV")
 
 
 def encode_srgb(linear: ArrayLike) -> np.ndarray:
@@ -38,14 +43,15 @@ def read_image(path: str | Path) -> np.ndarray:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no picture of 8 or 16 bits.
+        ValueError: the file is no picture of 8 or 16 bits, grey or RGB, or one of more pixels than fit into memory.
     """
     import imageio.v3 as imageio
 
     path = require_file(path)
+    # From memory and by one plugin: trying them all on a path leaves the file open.
+    encoded = path.read_bytes()
+    _require_picture(path, BytesIO(encoded))
     try:
-        # From memory and by one plugin: trying them all on a path leaves the file open.
-        encoded = path.read_bytes()
         stored = _deep_png(encoded) if _is_deep(encoded) else imageio.imread(encoded, plugin="pillow")
     except Exception as error:
         raise ValueError(f"{path} cannot be read as a picture; expected a whole PNG or JPEG.") from error
@@ -71,11 +77,12 @@ def picture_kind(path: str | Path) -> PictureKind:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no picture.
+        ValueError: the file is no picture, or one that `read_image` refuses by its header.
     """
     import imageio.v3 as imageio
 
     path = require_file(path)
+    _require_picture(path, path)
     try:
         shape = imageio.improps(path, plugin="pillow").shape
         with path.open("rb") as file:
@@ -108,6 +115,26 @@ def write_image(path: str | Path, rgb_srgb: np.ndarray) -> None:
     if not np.isfinite(rgb_srgb).all():
         raise ValueError(f"Cannot write {path}: the picture holds NaN or infinity; find where they come from first.")
     write_bytes(path, imageio.imwrite("<bytes>", as_bytes(rgb_srgb), extension=".png"))
+
+
+def _require_picture(path: Path, source: Path | BytesIO) -> None:
+    """Refuse, by its header, what no reader of pictures should be given: other formats, inks, and decompression bombs.
+
+    Pillow by itself gives PostScript to an interpreter.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(source, formats=_FORMATS) as picture:
+            size, mode = picture.size, picture.mode
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"{path} is too large a picture ({reason(error)}); expected less, so shrink it.") from error
+    except Exception as error:
+        raise ValueError(f"{path} cannot be read as a picture; expected a whole PNG or JPEG.") from error
+    if not all(size):
+        raise ValueError(f"{path} is a picture of {size[0]}x{size[1]} pixels; expected some, so write it again.")
+    if mode in _INKS:
+        raise ValueError(f"{path} has the colours {mode}; expected grey or RGB, so convert it.")
 
 
 def _is_deep(encoded: bytes) -> bool:

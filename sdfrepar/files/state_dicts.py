@@ -10,14 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from sdfrepar.files.arrays import arrays_of
 from sdfrepar.files.numbers import numbers, widened
-from sdfrepar.files.raw import require_file
-from sdfrepar.files.torch_files import TorchFile, content_size, read_archive, read_legacy
+from sdfrepar.files.raw import reason, require_file
+from sdfrepar.files.torch_files import TorchFile, read_archive, read_legacy
 from sdfrepar.files.torch_names import named_tensors
-
-# Weights hardly shrink when they are compressed. What shrinks this much is meant to fill the memory.
-_MOST_SHRINKAGE = 100
-_SMALL_FILE = 2**20  # bytes, below which an archive of zeros is no danger
 
 _SAFETENSORS = {
     "F64": "float64",
@@ -84,7 +81,7 @@ def _read_zip(data: bytes) -> dict[str, np.ndarray]:
         if len(pickles) == 1:
             return _named_arrays(read_archive(archive, pickles[0], len(data)))
         if names and all(name.endswith(".npy") for name in names):
-            return _read_npz(data, content_size(archive))
+            return _read_npz(data)
     raise ValueError("it is an archive, but neither one of torch.save nor an .npz; expected one of the two")
 
 
@@ -92,24 +89,14 @@ def _opened(data: bytes) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(io.BytesIO(data))
     except Exception as error:
-        raise ValueError(f"it is a damaged archive ({error}); fetch the file again") from error
+        raise ValueError(f"it is a damaged archive ({reason(error)}); fetch the file again") from error
 
 
-def _read_npz(data: bytes, size: int) -> dict[str, np.ndarray]:
-    if size > _MOST_SHRINKAGE * max(len(data), _SMALL_FILE):
-        raise ValueError(f"it would grow from {len(data)} to {size} bytes; expected weights, which hardly compress")
-    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        return {name: widened(_of_numbers(archive, name)) for name in archive.files}
-
-
-def _of_numbers(archive: Any, name: str) -> np.ndarray:
-    try:
-        array = archive[name]
-    except Exception as error:
-        raise ValueError(f"its array {name!r} cannot be read ({error}); expected plain numbers") from error
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"its array {name!r} is of {array.dtype}; expected real numbers")
-    return array
+def _read_npz(data: bytes) -> dict[str, np.ndarray]:
+    arrays = arrays_of(data)
+    if texts := [name for name, array in arrays.items() if array.dtype.kind == "U"]:
+        raise ValueError(f"its array {texts[0]!r} is of {arrays[texts[0]].dtype}; expected real numbers")
+    return {name: widened(array) for name, array in arrays.items()}
 
 
 def _read_safetensors(data: bytes) -> dict[str, np.ndarray]:
@@ -124,7 +111,7 @@ def _read_safetensors(data: bytes) -> dict[str, np.ndarray]:
         entries = safetensors.deserialize(data)
         return {name: _numbers(entry).reshape(entry["shape"]) for name, entry in entries}
     except Exception as error:
-        raise ValueError(f"it is no whole .safetensors ({error}); fetch the file again") from error
+        raise ValueError(f"it is no whole .safetensors ({reason(error)}); fetch the file again") from error
 
 
 def _numbers(entry: dict[str, Any]) -> np.ndarray:

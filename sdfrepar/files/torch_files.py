@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sdfrepar.files.numbers import itemsize, numbers
+from sdfrepar.files.raw import reason
 from sdfrepar.files.torch_pickle import read_pickle
 from sdfrepar.files.torch_tensors import Storage, Tensor
 
@@ -98,7 +99,9 @@ def _content(archive: zipfile.ZipFile, name: str) -> bytes:
     try:
         return archive.read(name)
     except Exception as error:
-        raise ValueError(f"its entry {name[:100]!r} is missing or damaged ({error}); fetch the file again") from error
+        raise ValueError(
+            f"its entry {name[:100]!r} is missing or damaged ({reason(error)}); fetch the file again"
+        ) from error
 
 
 def _numbers(raw: bytes | memoryview, storage: Storage) -> np.ndarray:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NamedTuple
 
+from sdfrepar.files.raw import reason
 from sdfrepar.files.torch_tensors import Storage, Tensor, storage_of, tensor_of
 
 _STORAGES = {
@@ -94,7 +95,7 @@ def _argument(file: BinaryIO, instruction: pickletools.OpcodeInfo) -> Any:
     try:
         return instruction.arg.reader(file) if instruction.arg else None
     except ValueError as error:
-        raise ValueError(f"its pickle is damaged ({error}); fetch the file again") from error
+        raise ValueError(f"its pickle is damaged ({reason(error)}); fetch the file again") from error
 
 
 @dataclass(frozen=True)

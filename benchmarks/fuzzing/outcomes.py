@@ -1,0 +1,119 @@
+"""What comes of a broken input: it is read, refused in a sentence, or something that should not have happened."""
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from absl import flags as absl_flags
+
+from benchmarks.fuzzing.files import FileSet
+from benchmarks.fuzzing.spoiling import Spoilt, spoilt
+from benchmarks.fuzzing.subjects import SUBJECTS
+from experiments.flags import ConfigError, RunError
+
+_ROOT = Path(__file__).parents[2]
+_OURS = tuple(str(_ROOT / name) for name in ("sdfrepar", "experiments"))
+
+# A reader has no business with any of these.
+_FORBIDDEN = {"os.system", "subprocess.Popen", "os.exec", "os.posix_spawn", "os.fork", "pickle.find_class"}
+_WRITING = {"os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.symlink", "os.link", "os.truncate", "shutil.rmtree"}
+
+# What sentences begin with that name a view or a flag in place of a file.
+_NAMED = ("View ", "data.", "The ")
+
+# No sentence is as long.
+_LONGEST = 1500
+
+
+class Outcome(NamedTuple):
+    """What came of one input."""
+
+    kind: Literal["read", "refused", "defect"]
+    words: str
+    """The sentence, or what was wrong."""
+
+
+def case(subject: str, number: int, whole: FileSet, outside: Path) -> Spoilt:
+    """The broken set of a number: the same for the same format and number."""
+    rng = np.random.default_rng([sum(subject.encode()), number])
+    return spoilt(whole, rng, SUBJECTS[subject].main, str(outside))
+
+
+def attempt(subject: str, spoilt: Spoilt, folder: Path) -> Outcome:
+    """Read a broken set as the programs do.
+
+    Args:
+        subject: name of the format.
+        spoilt: the set.
+        folder: where it is written; there is none of that name yet. Whatever is written must lie in it.
+    """
+    spoilt.files.write(folder)
+    with _watched(folder) as events:
+        try:
+            SUBJECTS[subject].read(folder)
+            outcome = Outcome("read", "")
+        except Exception as error:
+            outcome = judged(error, folder)
+    return Outcome("defect", f"it did {events[0]}") if events else outcome
+
+
+def judged(error: Exception, folder: Path) -> Outcome:
+    """Whether an error is a sentence of ours."""
+    text, last = str(error), traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(last.filename).name}:{last.lineno}"
+    wrong = None
+    if isinstance(error, absl_flags.Error):
+        # absl says these itself, without a traceback.
+        return Outcome("refused", text.partition("\n")[0])
+    if type(error) not in (ValueError, FileNotFoundError) and not isinstance(error, RunError | ConfigError):
+        wrong = f"it is a {type(error).__name__}"
+    elif not last.filename.startswith(_OURS):
+        wrong = "it is of another library"
+    elif len(text.splitlines()) != 1 or len(text) > _LONGEST or not text.isprintable():
+        wrong = "it is not one line"
+    elif not text.endswith((".", "?")):
+        wrong = "it is no sentence"
+    elif str(folder) not in text and not text.startswith(_NAMED) and not isinstance(error, ConfigError):
+        wrong = "it names no file"
+    return Outcome("refused", text) if wrong is None else Outcome("defect", f"{wrong} ({where}): {text[:300]!r}")
+
+
+_watching: list[tuple[str, list[str]]] = []
+
+
+@contextmanager
+def _watched(folder: Path) -> Iterator[list[str]]:
+    """What is done meanwhile that no reader may do: programs, pickles, and writing out of the folder."""
+    events: list[str] = []
+    _watching.append((str(folder), events))
+    try:
+        yield events
+    finally:
+        _watching.pop()
+
+
+def _hook(event: str, arguments: tuple[Any, ...]) -> None:
+    if not _watching:
+        return
+    folder, events = _watching[-1]
+    is_writing = event in _WRITING or (
+        event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+    )
+    if event in _FORBIDDEN or (is_writing and not _may_write(arguments[0], folder)):
+        events.append(f"{event} {arguments[:2]}")
+
+
+def _may_write(path: Any, folder: str) -> bool:
+    """Within the folder; or what Python and JAX keep of what they have compiled."""
+    if not isinstance(path, str | bytes | os.PathLike):
+        return False
+    text = os.path.realpath(os.fsdecode(path))
+    return f"{text}{os.sep}".startswith(os.path.realpath(folder) + os.sep) or "__pycache__" in text
+
+
+sys.addaudithook(_hook)
