@@ -205,10 +205,20 @@ def read_config(workdir: Path) -> tuple[dict[str, Any], ReconstructConfig]:
                 f"{path}: {name} is {stored.get(name)!r}; expected a {kind.__name__}, as "
                 "experiments.reconstruct wrote it."
             )
-    config = flags.from_file(
-        path, PRESETS["quick"], {name: value for name, value in stored.items() if name not in _BESIDE}
-    )
+    config = config_of(path, PRESETS["quick"], {name: value for name, value in stored.items() if name not in _BESIDE})
     return stored, config
+
+
+def config_of(path: Path, config_instance: Any, values: Mapping[str, Any]) -> Any:
+    """The config that the values of a file say, as `flags.from_json`.
+
+    Raises:
+        ValueError: they do not; the sentence names the file.
+    """
+    try:
+        return flags.from_json(config_instance, values)
+    except ValueError as error:
+        raise ValueError(f"{path} holds no config of this version: {error}") from error
 
 
 def flat(stored: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

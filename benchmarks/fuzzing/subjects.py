@@ -17,6 +17,7 @@ from PIL import Image
 
 from benchmarks.fuzzing.files import FileSet, taken_from
 from experiments import fit_scans, flags, run_report, runs, view_scores
+from experiments.flag_files import parsed
 from experiments.outcome import read_truth
 from experiments.presets import PRESETS
 from experiments.priors import folder as mesh_folder
@@ -181,7 +182,7 @@ def _read_flags(folder: Path) -> None:
     absl_flags.DEFINE_string("data", None, "", flag_values=values)
     absl_flags.DEFINE_string("flagfile", None, "", flag_values=values)
     flags.define(PRESETS["quick"], flag_values=values)
-    values(["program", *flags.expanded([f"--flagfile={folder / runs.FLAGS}"], values)])
+    parsed(["program", f"--flagfile={folder / runs.FLAGS}"], values)
     flags.read(PRESETS["quick"], values)
 
 
