@@ -132,7 +132,7 @@ def test_transforms_know_points(tmp_path):
 
     refused(FileNotFoundError, r"has its points in 'none\.ply', and there is no .*; expected a PLY file", "none.ply")
     refused(ValueError, r"the path '\.\./sparse\.ply' leads out of the folder", "../sparse.ply")
-    refused(ValueError, "ply_file_path is 3; expected a PLY file", 3)
+    refused(ValueError, "ply_file_path is 3; expected the path of a PLY file", 3)
     (tmp_path / "sparse.ply").write_bytes(b"ply")
     refused(ValueError, r"sparse\.ply cannot be read as points .*; expected a whole PLY file", "sparse.ply")
 

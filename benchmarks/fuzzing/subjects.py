@@ -4,6 +4,7 @@ import io
 import json
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,6 +46,7 @@ class Subject(NamedTuple):
 # ---- Data sets
 
 
+@cache
 def ring() -> Camera:
     """A few cameras around the origin."""
     angles = 2 * np.pi * np.arange(_COUNT) / _COUNT
