@@ -71,7 +71,7 @@ PLACES = {"before": -3.0, "at the surface": None, "inside": -0.1, "in the middle
 @given(
     kind=st.sampled_from(FIELDS),
     place=st.sampled_from(sorted(PLACES)),
-    radius=st.floats(0.05, 0.95, width=32),
+    radius=st.floats(0.0625, 0.9375, width=32),
     mirrored=st.booleans(),
 )
 def test_the_tracer_ends_at_a_finite_place_of_any_field(kind, place, radius, mirrored):

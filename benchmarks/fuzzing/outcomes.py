@@ -53,7 +53,7 @@ def attempt(subject: str, spoilt: Spoilt, folder: Path) -> Outcome:
         folder: where it is written; there is none of that name yet. Whatever is written must lie in it.
     """
     spoilt.files.write(folder)
-    with _watched(folder) as events:
+    with watched(folder) as events:
         try:
             SUBJECTS[subject].read(folder)
             outcome = Outcome("read", "")
@@ -89,7 +89,7 @@ _watching: list[tuple[str, list[str]]] = []
 
 
 @contextmanager
-def _watched(folder: Path) -> Iterator[list[str]]:
+def watched(folder: Path) -> Iterator[list[str]]:
     """What is done meanwhile that no reader may do: programs, pickles, and writing out of the folder."""
     events: list[str] = []
     _watching.append((str(folder), events))
