@@ -88,7 +88,7 @@ def half_way(scene: Scene) -> tuple[Any, Camera]:
     params = networks.initialise(CONFIG.network, border_colour(train), key=key)
     _, unravel = ravel_pytree(params)
     if PARAMS.is_file():
-        return unravel(jnp.asarray(np.load(PARAMS)["params"])), test.cameras
+        return unravel(jnp.asarray(np.load(PARAMS, allow_pickle=False)["params"])), test.cameras
     step = fitting.make_step(scene, CONFIG.render, CONFIG.fit)
     state, pixels = fitting.start(CONFIG.fit, params), fitting.gather_pixels(train, CONFIG.fit.levels)
     for number in range(CONFIG.fit.steps // 2):

@@ -27,6 +27,7 @@ import jax
 from absl import app, flags, logging
 
 from experiments import stopping
+from experiments.flag_files import parsed
 from experiments.sentences import is_out_of_memory, sentence_of
 from sdfrepar import files
 
@@ -125,7 +126,7 @@ def from_json(config_instance: Any, values: Mapping[str, Any], prefix: str = "")
         raise ValueError(f"Config {prefix!r} is {files.shown(values)}, expected a dict of its fields; check the file.")
     kinds = typing.get_type_hints(type(config_instance))
     fields = {field.name: getattr(config_instance, field.name) for field in _fields(config_instance)}
-    unknown = [_join(prefix, files.shown(key).strip("'")) for key in values if key not in fields]
+    unknown = [_join(prefix, files.shown(key)[1:-1]) for key in values if key not in fields]
     if unknown:
         raise ValueError(
             f"The config has unknown keys {', '.join(unknown)}, expected among {', '.join(fields)}; "
@@ -137,18 +138,6 @@ def from_json(config_instance: Any, values: Mapping[str, Any], prefix: str = "")
         convert, target = (from_json, fields[key]) if nested else (_from_plain, kinds[key])
         changes[key] = convert(target, plain, _join(prefix, key))
     return dataclasses.replace(config_instance, **changes)
-
-
-def from_file(path: Path, config_instance: Any, values: Mapping[str, Any]) -> Any:
-    """As `from_json`, of what a file holds.
-
-    Raises:
-        ValueError: as `from_json`, or values that the config refuses; the sentence names the file.
-    """
-    try:
-        return from_json(config_instance, values)
-    except ValueError as error:
-        raise ValueError(f"{path} holds no config of this version: {error}") from error
 
 
 def run(main: Callable[[Sequence[str]], Any], argv: Sequence[str] | None = None) -> None:
@@ -178,32 +167,7 @@ def run(main: Callable[[Sequence[str]], Any], argv: Sequence[str] | None = None)
             print(f"error: {sentence_of(error)}", file=sys.stderr)
             return 2 if isinstance(error, ConfigError) else 1
 
-    app.run(guarded, argv=None if argv is None else list(argv), flags_parser=_parsed)
-
-
-def expanded(argv: Sequence[str], flag_values: flags.FlagValues = flags.FLAGS) -> list[str]:
-    """A command line, without the program's name, that has the flags of a --flagfile in its place.
-
-    Raises:
-        ConfigError: a file that is no text.
-    """
-    try:
-        return flag_values.read_flags_from_files(list(argv), force_gnu=False)
-    except UnicodeDecodeError as error:
-        files_given = " ".join(word for word in argv if "flagfile" in word)
-        raise ConfigError(f"{files_given} is no text ({files.reason(error)}); expected one flag a line.") from error
-
-
-def _parsed(argv: list[str]) -> list[str]:
-    """What is left of a command line; it ends the program where a flag is wrong."""
-    try:
-        return app.parse_flags_with_usage([argv[0], *expanded(argv[1:])])
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except flags.Error:
-        # Which it then says itself.
-        return app.parse_flags_with_usage(argv)
+    app.run(guarded, argv=None if argv is None else list(argv), flags_parser=parsed)
 
 
 def _keep_what_is_compiled() -> None:
@@ -381,13 +345,9 @@ def _from_plain(kind: Any, plain: Any, name: str) -> Any:
     for choice in _choices(proper).values():
         if plain == _plain(choice) and type(plain) is type(_plain(choice)):
             return choice
-    if proper is float and (_is_whole(plain) or (isinstance(plain, str) and plain in _NOT_FINITE)):
-        return float(plain)
+    # JSON has larger whole numbers than a float can be.
+    if proper is float and (plain in _NOT_FINITE or (type(plain) is int and abs(plain) < sys.float_info.max)):
+        return float(plain)  # pyright: ignore[reportArgumentType]
     if proper in _WORDS and type(plain) is proper:
         return plain
     raise ValueError(f"Config key {name} is {files.shown(plain)}, expected {_expected(kind)}; correct the file.")
-
-
-def _is_whole(plain: Any) -> bool:
-    """Whether it is an integer that a float can hold."""
-    return type(plain) is int and abs(plain) < sys.float_info.max

@@ -282,8 +282,20 @@ def read_config(workdir: Path) -> tuple[dict[str, Any], ReconstructConfig]:
                 "experiments.reconstruct wrote it."
             )
     fields = {str(_RENAMED.get(name, name)): value for name, value in stored.items() if name not in _BESIDE}
-    config = flags.from_file(path, PRESETS["quick"], fields)
+    config = config_of(path, PRESETS["quick"], fields)
     return stored, config
+
+
+def config_of(path: Path, config_instance: Any, values: Mapping[str, Any]) -> Any:
+    """The config that the values of a file say, as `flags.from_json`.
+
+    Raises:
+        ValueError: they do not; the sentence names the file.
+    """
+    try:
+        return flags.from_json(config_instance, values)
+    except ValueError as error:
+        raise ValueError(f"{path} holds no config of this version: {error}") from error
 
 
 def flat(stored: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

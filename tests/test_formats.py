@@ -130,7 +130,7 @@ def test_transforms_know_points(tmp_path):
         with pytest.raises(error, match=sentence):
             datasets.survey(tmp_path, DataConfig())
 
-    refused(FileNotFoundError, r"has its points in none\.ply, and there is no .*; expected a PLY file", "none.ply")
+    refused(FileNotFoundError, r"has its points in 'none\.ply', and there is no .*; expected a PLY file", "none.ply")
     refused(ValueError, r"the path '\.\./sparse\.ply' leads out of the folder", "../sparse.ply")
     refused(ValueError, "ply_file_path is 3; expected the path of a PLY file", 3)
     (tmp_path / "sparse.ply").write_bytes(b"ply")
@@ -190,11 +190,11 @@ def test_transforms_refuse_what_they_cannot_read(tmp_path):
     refused("fl_x is 'wide'; expected a number", fl_x="wide")
     refused("neither fl_x nor camera_angle_x; expected one", fl_x=None, fl_y=None)
     refused(
-        "the camera_model is EQUIRECTANGULAR, which no pinhole camera can stand for", camera_model="EQUIRECTANGULAR"
+        "the camera_model is 'EQUIRECTANGULAR', which no pinhole camera can stand for", camera_model="EQUIRECTANGULAR"
     )
-    refused("the camera_model is FTHETA, which no pinhole camera can stand for", ftheta_p0=0.1)
+    refused("the camera_model is 'FTHETA', which no pinhole camera can stand for", ftheta_p0=0.1)
     refused(r"f0 was made for pictures of 36x48 pixels, but .*f0\.png has 48x36", w=HEIGHT, h=WIDTH)
-    refused("holds out images/none.png, which is no frame's file_path", test_filenames=["images/none.png"])
+    refused("holds out 'images/none.png', which is no frame's file_path", test_filenames=["images/none.png"])
     outside = [good["frames"][0] | {"file_path": "../../secret.png"}]
     refused(r"'../../secret\.png' leads out of the folder", frames=outside)
     (tmp_path / "transforms.json").write_text("{")
@@ -325,7 +325,7 @@ def test_views_are_held_out_by_rule_by_list_and_by_file(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"There is no .*none\.txt, which data\.holdout names"):
         holdouts.chosen("none.txt", names, tmp_path)
     (tmp_path / "test.txt").write_text("z\n")
-    with pytest.raises(ValueError, match="lists z, which no view is called; expected names such as a"):
+    with pytest.raises(ValueError, match="lists 'z', which no view is called; expected names such as a"):
         holdouts.chosen("test.txt", names, tmp_path)
 
 

@@ -53,10 +53,12 @@ def attempt(subject: str, spoilt: Spoilt, folder: Path) -> Outcome:
         folder: where it is written; there is none of that name yet. Whatever is written must lie in it.
     """
     spoilt.files.write(folder)
-    with _watched(folder) as events:
+    with watched(folder) as events:
         try:
             SUBJECTS[subject].read(folder)
             outcome = Outcome("read", "")
+        except SystemExit as error:
+            outcome = Outcome("refused" if isinstance(error.code, str) else "defect", str(error.code))
         except Exception as error:
             outcome = judged(error, folder)
     return Outcome("defect", f"it did {events[0]}") if events else outcome
@@ -87,7 +89,7 @@ _watching: list[tuple[str, list[str]]] = []
 
 
 @contextmanager
-def _watched(folder: Path) -> Iterator[list[str]]:
+def watched(folder: Path) -> Iterator[list[str]]:
     """What is done meanwhile that no reader may do: programs, pickles, and writing out of the folder."""
     events: list[str] = []
     _watching.append((str(folder), events))
@@ -104,7 +106,9 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     is_writing = event in _WRITING or (
         event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
     )
-    if event in _FORBIDDEN or (is_writing and not _may_write(arguments[0], folder)):
+    # A file may be moved out of the folder, too.
+    places = arguments[:2] if event == "os.rename" else arguments[:1]
+    if event in _FORBIDDEN or (is_writing and not all(_may_write(place, folder) for place in places)):
         events.append(f"{event} {arguments[:2]}")
 
 

@@ -248,7 +248,7 @@ BOMB: Way = _raw_npz(_inflates)
 # ---- PNG
 
 
-def _chunk(name: bytes, data: bytes) -> bytes:
+def chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
@@ -260,7 +260,7 @@ def _png_header(rng: Generator, data: bytes) -> bytes | None:
     width, height = pick(rng, ((50_000, 50_000), (0, height), (2**31 - 1, 1), (width + 1, height), (20_000, 2)))
     if rng.random() < 0.3:
         rest[:2] = pick(rng, ([1, 0], [16, 2], [16, 6], [8, 3], [3, 7], [16, 4], [4, 0]))
-    return data[:8] + _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, *rest)) + data[33:]
+    return data[:8] + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, *rest)) + data[33:]
 
 
 def _postscript(rng: Generator, data: bytes) -> bytes | None:

@@ -4,6 +4,7 @@ import io
 import json
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from PIL import Image
 
 from benchmarks.fuzzing.files import FileSet, taken_from
 from experiments import fit_scans, flags, run_report, runs, view_scores
+from experiments.flag_files import parsed
 from experiments.outcome import read_truth
 from experiments.presets import PRESETS
 from experiments.priors import folder as mesh_folder
@@ -44,6 +46,7 @@ class Subject(NamedTuple):
 # ---- Data sets
 
 
+@cache
 def ring() -> Camera:
     """A few cameras around the origin."""
     angles = 2 * np.pi * np.arange(_COUNT) / _COUNT
@@ -181,7 +184,7 @@ def _read_flags(folder: Path) -> None:
     absl_flags.DEFINE_string("data", None, "", flag_values=values)
     absl_flags.DEFINE_string("flagfile", None, "", flag_values=values)
     flags.define(PRESETS["quick"], flag_values=values)
-    values(["program", *flags.expanded([f"--flagfile={folder / runs.FLAGS}"], values)])
+    parsed(["program", f"--flagfile={folder / runs.FLAGS}"], values)
     flags.read(PRESETS["quick"], values)
 
 

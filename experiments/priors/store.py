@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from experiments import flags
-from experiments.runs import CHECKPOINTS, CONFIG
+from experiments.runs import CHECKPOINTS, CONFIG, config_of
 from sdfrepar import checkpoints, files, fitting
 from sdfrepar.fitting import CodesConfig, FitState
 from sdfrepar.networks import DecoderConfig, Spread, decoder, spread_of
@@ -168,7 +168,7 @@ def read_config(workdir: Path) -> tuple[dict[str, Any], PriorConfig, tuple[str, 
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError(f"{path} has no list of {_NAMES} of its shapes; expected what experiments.train_prior wrote.")
     fields = {name: value for name, value in stored.items() if name != _NAMES}
-    return stored, flags.from_file(path, PriorConfig(), fields), tuple(names)
+    return stored, config_of(path, PriorConfig(), fields), tuple(names)
 
 
 def _stored(config: PriorConfig, names: tuple[str, ...]) -> dict[str, Any]:

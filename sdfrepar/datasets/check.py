@@ -29,9 +29,10 @@ def require_sound_cameras(cameras: Camera, names: Sequence[str]) -> None:
         "has a focal length that is not positive; expected pixels, so check the intrinsics in the camera file.",
     )
     rotation = np.asarray(cameras.rotation, np.float64)
-    gram = rotation.transpose(0, 2, 1) @ rotation
+    with np.errstate(over="ignore", invalid="ignore"):
+        gram = rotation.transpose(0, 2, 1) @ rotation
     _refuse(
-        np.abs(gram - np.eye(3)).max(axis=(1, 2)) > _ROTATION_TOLERANCE,
+        ~(np.abs(gram - np.eye(3)).max(axis=(1, 2)) <= _ROTATION_TOLERANCE),
         names,
         "has a pose whose 3x3 part is no rotation; expected orthonormal columns: check that no scale is left in the "
         "matrix and that it is read row by row.",

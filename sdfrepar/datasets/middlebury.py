@@ -4,6 +4,7 @@ The first line counts the pictures; each further one is `name K(9) R(9) t(3)`, r
 to pixel: OpenCV axes, x right, y down. The format has no split of its own and no bounding sphere.
 """
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from sdfrepar.datasets.listing import Listing
 from sdfrepar.datasets.paths import path_below
 from sdfrepar.datasets.projections import require_intrinsics, require_no_skew
 from sdfrepar.datasets.writing import Taken
+
+_COUNT = re.compile(r"[0-9]{1,9}")
 
 
 def read(folder: Path) -> Listing:
@@ -59,7 +62,7 @@ def _camera_file(folder: Path) -> Path:
 def _parse(path: Path) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
     """Names, K (N, 3, 3), R (N, 3, 3) and t (N, 3) of a camera file, sorted by name."""
     lines = [line.split() for line in files.read_text(path).splitlines() if line.strip()]
-    if not lines or len(lines[0]) != 1 or not lines[0][0].isdecimal():
+    if not lines or len(lines[0]) != 1 or not _COUNT.fullmatch(lines[0][0]):
         raise ValueError(f"{path} does not begin with the number of its pictures; expected a Middlebury camera file.")
     entries = sorted(lines[1:])
     if len(entries) != int(lines[0][0]) or not entries:
@@ -81,6 +84,7 @@ def _numbers(path: Path, entry: list[str]) -> list[float]:
         values = []
     if len(values) != 21:
         raise ValueError(
-            f"{path}: the line of {entry[0]} is not a name and 21 numbers; expected K (9), R (9) and t (3), row by row."
+            f"{path}: the line of {files.shown(entry[0])} is not a name and 21 numbers; expected K (9), R (9) and "
+            "t (3), row by row."
         )
     return values

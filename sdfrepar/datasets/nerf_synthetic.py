@@ -74,8 +74,8 @@ def _parse(path: Path) -> tuple[float, list[dict[str, Any]]]:
     angle = content.get("camera_angle_x") if isinstance(content, dict) else None
     if not isinstance(angle, int | float) or not 0 < angle < np.pi:
         raise ValueError(
-            f"{path} has camera_angle_x {angle}; expected the horizontal opening angle in radians, between 0 and pi "
-            "(files that give fl_x and fl_y instead are called transforms.json)."
+            f"{path} has camera_angle_x {files.shown(angle)}; expected the horizontal opening angle in radians, "
+            "between 0 and pi (files that give fl_x and fl_y instead are called transforms.json)."
         )
     frames = content.get("frames")
     if not isinstance(frames, list) or not frames:

@@ -161,7 +161,8 @@ def _lens(path: Path, own: Mapping[str, Any]) -> Lens:
         return Radial(k, numbers("p1", "p2"))  # pyright: ignore[reportArgumentType]
     known = ", ".join((*_PINHOLES, *_RADIAL, *_FISHEYES))
     raise ValueError(
-        f"{path}: the camera_model is {model}, which no pinhole camera can stand for; expected one of {known}."
+        f"{path}: the camera_model is {files.shown(model)}, which no pinhole camera can stand for; expected one of "
+        f"{known}."
     )
 
 
@@ -185,8 +186,8 @@ def _points(path: Path, content: Mapping[str, Any]) -> np.ndarray | None:
     points = path_below(path.parent, stated)
     if not points.is_file():
         raise FileNotFoundError(
-            f"{path} has its points in {stated}, and there is no {points}; expected a PLY file, so copy it there or "
-            "remove ply_file_path."
+            f"{path} has its points in {files.shown(stated)}, and there is no {points}; expected a PLY file, so copy "
+            "it there or remove ply_file_path."
         )
     return files.read_points(points)
 
@@ -197,7 +198,11 @@ def _test(path: Path, content: Mapping[str, Any], frames: list[dict[str, Any]]) 
     if not wanted:
         return None
     places = {frame["file_path"]: index for index, frame in enumerate(frames)}
-    strays = [name for name in wanted if name not in places]
+    if not isinstance(wanted, list):
+        raise ValueError(f"{path} holds out {files.shown(wanted)}; expected file_paths, so mend its test_filenames.")
+    strays = [name for name in wanted if not isinstance(name, str) or name not in places]
     if strays:
-        raise ValueError(f"{path} holds out {strays[0]}, which is no frame's file_path; mend its test_filenames.")
+        raise ValueError(
+            f"{path} holds out {files.shown(strays[0])}, which is no frame's file_path; mend its test_filenames."
+        )
     return tuple(sorted(places[name] for name in wanted))

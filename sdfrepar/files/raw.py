@@ -52,7 +52,7 @@ def read_text(path: str | Path) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value as a part of a sentence: not too long."""
+    """A value of a file, as a part of a sentence: on one line, and not too long."""
     text = repr(value)
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
 

@@ -76,7 +76,7 @@ def trace(
         observer: folded over the points visited.
 
     Returns:
-        The hit, UNDECIDED when the steps ran out, and the observer's final state.
+        The hit, UNDECIDED when the steps ran out and MISS where the field is not finite; the observer's final state.
 
     Gradient: detached from `params`. Differentiable in the ray by forward mode, except for the status.
     """
@@ -108,20 +108,24 @@ def resume(
         hit, observed = state
         t = hit.distance
         f = distance(params, ray.origin + t * ray.direction)
+        # A field that says nothing here ends the march, and what was known before is kept.
+        lost = ~jnp.isfinite(f)
         # Where the spheres around the last point and this one do not touch, the step between them dared too much.
         dared = (hit.step > hit.field) & ((f < 0) | (hit.field + f < hit.step))
         taken = jax.tree.map(
-            lambda new, old: jnp.where(dared, old, new), observer.step(observed, ray, hit.queries, t, f), observed
+            lambda new, old: jnp.where(dared | lost, old, new),
+            observer.step(observed, ray, hit.queries, t, f),
+            observed,
         )
-        arrived = _arrived(config, ray, t, f, hit) & ~dared
+        arrived = _arrived(config, ray, t, f, hit) & ~dared & ~lost
         ahead = jnp.where(dared, hit.field, _step_length(config, f, hit))
         last = jnp.where(dared, t - hit.step, t)
-        left = last + jnp.where(dared, hit.field, f) > ray.far
+        left = lost | (last + jnp.where(dared, hit.field, f) > ray.far)
         status = jnp.where(arrived, Status.HIT, jnp.where(left, Status.MISS, Status.UNDECIDED))
         return Hit(
-            distance=jnp.where(arrived, t, last + ahead),
-            field=jnp.where(dared, hit.field, f),
-            step=ahead,
+            distance=jnp.where(arrived | lost, t, last + ahead),
+            field=jnp.where(dared | lost, hit.field, f),
+            step=jnp.where(lost, hit.step, ahead),
             status=status.astype(jnp.int32),
             queries=hit.queries + 1,
         ), taken
@@ -183,7 +187,8 @@ def refine(distance: Distance, config: TraceConfig, params: Any, ray: Ray, hit: 
         status=status.astype(jnp.int32),
         queries=hit.queries + 3 * config.refinements + 2,
     )
-    approaching = (hit.status == Status.UNDECIDED) & (slopes[0] < 0)
+    sound = jnp.isfinite(refined.distance) & jnp.isfinite(f)
+    approaching = (hit.status == Status.UNDECIDED) & (slopes[0] < 0) & sound
     return jax.tree.map(lambda new, old: jnp.where(approaching, new, old), refined, hit)
 
 
