@@ -179,5 +179,5 @@ def test_mistakes_are_refused_with_a_reason(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no file .*none\.npz"):
         meshes.read(tmp_path / "none.npz")
     np.savez(tmp_path / "odd.npz", a=1)
-    with pytest.raises(ValueError, match="expected vertices v and faces f"):
+    with pytest.raises(ValueError, match="holds the arrays a; expected v, f"):
         meshes.read(tmp_path / "odd.npz")

@@ -18,6 +18,9 @@ from benchmarks.fuzzing.subjects import SUBJECTS
 # Seconds for one input, which takes milliseconds.
 LONGEST = 60.0
 
+# Defects of one kind that are printed.
+_SHOWN = 3
+
 # Bytes that a reader may ask for beyond those of the libraries.
 ROOM = 4 * 2**30
 
@@ -35,8 +38,12 @@ def main() -> None:
     if arguments.alone:
         fuzz(arguments.alone, range(arguments.first, arguments.first + arguments.count), sys.stdout)
         return
-    rows = {subject: in_process(subject, each, arguments.first) for subject in chosen}
-    sys.exit(report(rows))
+    print(f"{'format':<26}{'inputs':>8}{'read':>8}{'refused':>9}{'defects':>9}{'slowest, s':>12}")
+    total: collections.Counter = collections.Counter()
+    for subject in chosen:
+        total += report(subject, in_process(subject, each, arguments.first))
+    print(f"{'all':<26}{sum(total.values()):>8}{total['read']:>8}{total['refused']:>9}{total['defect']:>9}")
+    sys.exit(1 if total["defect"] else 0)
 
 
 def fuzz(subject: str, numbers: range, to) -> None:
@@ -82,26 +89,18 @@ def in_process(subject: str, count: int, first: int) -> list[tuple]:
     return rows
 
 
-def report(rows: dict[str, list[tuple]]) -> int:
-    """Print what came of them; 1 where there is a defect."""
-    print(f"{'format':<26}{'inputs':>8}{'read':>8}{'refused':>9}{'defects':>9}{'slowest, s':>12}")
-    total: collections.Counter = collections.Counter()
-    for subject, found in rows.items():
-        counts = collections.Counter(row[3] for row in found)
-        total += counts
-        slowest = max(row[5] for row in found)
-        print(
-            f"{subject:<26}{len(found):>8}{counts['read']:>8}{counts['refused']:>9}{counts['defect']:>9}{slowest:>12.2f}"
-        )
-    print(f"{'all':<26}{sum(total.values()):>8}{total['read']:>8}{total['refused']:>9}{total['defect']:>9}")
+def report(subject: str, rows: list[tuple]) -> collections.Counter:
+    """Print what came of a format's inputs, and a few of its defects; returns how many there are of each outcome."""
+    counts = collections.Counter(row[3] for row in rows)
+    figures = f"{len(rows):>8}{counts['read']:>8}{counts['refused']:>9}{counts['defect']:>9}"
+    print(f"{subject:<26}{figures}{max(row[5] for row in rows):>12.2f}", flush=True)
     seen: collections.Counter = collections.Counter()
-    for subject, found in rows.items():
-        for number, kind, where, outcome, words, _ in found:
-            if outcome == "defect":
-                seen[subject, words.partition(":")[0]] += 1
-                if seen[subject, words.partition(":")[0]] <= 3:
-                    print(f"{subject} {number}, {kind} of {where}: {words}")
-    return 1 if total["defect"] else 0
+    for number, kind, where, outcome, words, _ in rows:
+        what = words.partition(":")[0]
+        if outcome == "defect" and seen[what] < _SHOWN:
+            seen[what] += 1
+            print(f"  {number}, {kind} of {where}: {words}", flush=True)
+    return counts
 
 
 def _limit_memory() -> None:

@@ -1,6 +1,7 @@
 """What comes of a broken input: it is read, refused in a sentence, or something that should not have happened."""
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -23,8 +24,8 @@ _OURS = tuple(str(_ROOT / name) for name in ("sdfrepar", "experiments"))
 _FORBIDDEN = {"os.system", "subprocess.Popen", "os.exec", "os.posix_spawn", "os.fork", "pickle.find_class"}
 _WRITING = {"os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.symlink", "os.link", "os.truncate", "shutil.rmtree"}
 
-# What sentences begin with that name a view or a flag in place of a file.
-_NAMED = ("View ", "data.", "The ")
+# How a sentence names a view or a flag in place of a file.
+_NAMED = re.compile(r"^View |\bdata\.\w+")
 
 # No sentence is as long.
 _LONGEST = 1500
@@ -80,7 +81,7 @@ def judged(error: Exception, folder: Path) -> Outcome:
         wrong = "it is not one line"
     elif not text.endswith((".", "?")):
         wrong = "it is no sentence"
-    elif str(folder) not in text and not text.startswith(_NAMED) and not isinstance(error, ConfigError):
+    elif str(folder) not in text and not _NAMED.search(text) and not isinstance(error, ConfigError):
         wrong = "it names no file"
     return Outcome("refused", text) if wrong is None else Outcome("defect", f"{wrong} ({where}): {text[:300]!r}")
 

@@ -208,7 +208,8 @@ def _other_numbers(rng: Generator, array: np.ndarray) -> np.ndarray:
 
 def _other_shape(rng: Generator, array: np.ndarray) -> np.ndarray:
     flat = np.atleast_1d(array).ravel()
-    return pick(rng, (flat, flat[:1], flat[:0], flat[None, None], flat[0], np.concatenate([flat, flat])))
+    one, twice = np.zeros((), flat.dtype), np.concatenate([flat, flat])
+    return pick(rng, (flat, flat[:1], flat[:0], flat[None, None], one, twice))
 
 
 def _other_type(rng: Generator, array: np.ndarray) -> np.ndarray:
