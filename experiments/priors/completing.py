@@ -1,5 +1,6 @@
 """From what a depth camera tells to a code: by what its rays claim (ours), or from lifted points [P19]."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from experiments.priors.scans import Scan
 from experiments.priors.store import Prior
 from experiments.priors.telling import Progressed, tell
 from sdfrepar import cameras, fitting, networks
-from sdfrepar.fitting import ClaimsConfig, LiftedConfig, Search
+from sdfrepar.fitting import ClaimsConfig, LiftedConfig, Search, SearchState
 from sdfrepar.observing import ObserveConfig
 
 _CURE = "lower the learning rate"
@@ -34,6 +35,9 @@ class MethodConfig:
     starts: int = 4
     """Of ours: how many codes the search begins at, the mean and those of learnt shapes of the family that come nearest
     to the measured depths; the one that ends best is taken."""
+    finalists: int = 1
+    """Of ours: how many of these are followed down all scales, before the one that ends best is taken. Noisy depths are
+    better told apart where all of them are looked at."""
     strides: tuple[int, ...] = (1,)
     """Of ours: the pixels that are looked at, scale after scale of as many steps: every so many of a row and of a
     column. 2,1 is quicker where a scan is large."""
@@ -43,8 +47,11 @@ class MethodConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
-        if self.starts < 1:
-            raise ValueError(f"starts is {self.starts}; a search begins at one code at least.")
+        if not 1 <= self.finalists <= self.starts:
+            raise ValueError(
+                f"starts is {self.starts}, and finalists {self.finalists}; a search begins at one code at least, and "
+                "follows as many, or fewer."
+            )
         if not self.strides or min(self.strides) < 1:
             raise ValueError(f"strides is {self.strides}; expected pixels for each scale, at least 1, say 2,1.")
 
@@ -88,15 +95,24 @@ class Completion:
         scales = [(network, *fitting.strided(scan.camera, scan.maps, stride), noise) for stride in self._config.strides]
         # A point that noise has put beyond a wall chooses wrong shapes to begin at; others do it without any march.
         chooser, steps = (search, _NOISY_STEPS) if scan.noise > 0 else (self._by_depths, fit.steps)
-        begun = [search.first(code, *scales[0]) for code in self._nearest(chooser, steps, family, scales[0])]
-        code = min(begun, key=lambda state: float(state.loss)).unknown
-        for number, data in enumerate(scales):
-            first, last = (n * fit.steps // len(scales) for n in (number, number + 1))
-            code = _searched(search, code, data, range(first, last), told)
+        begun = [search.first(code, *scales[-1]) for code in self._nearest(chooser, steps, family, scales[0])]
+        begun.sort(key=lambda state: float(state.loss))
+        ended = [self._down(search, state, scales, told) for state in begun[: self._config.finalists]]
+        code = min(ended, key=lambda state: float(state.loss)).unknown
         if more := self._bias_steps(scan):
             code = jnp.concatenate([code, jnp.zeros(self._prior.config.network.biases)])
-            code = _searched(search, code, scales[-1], range(fit.steps, fit.steps + more), told)
+            code = _searched(search, code, scales[-1], range(fit.steps, fit.steps + more), told).unknown
         return np.asarray(networks.from_deviations(spread, code, fit.bias_deviation))
+
+    def _down(
+        self, search: Search, state: SearchState, scales: Sequence[tuple[Any, ...]], told: Progressed
+    ) -> SearchState:
+        """Where a search ends that goes from scale to scale, as many steps on each."""
+        steps = self._config.fit.steps
+        for number, data in enumerate(scales):
+            first, last = (n * steps // len(scales) for n in (number, number + 1))
+            state = _searched(search, state.unknown, data, range(first, last), told)
+        return state
 
     def _nearest(self, search: Search, steps: int, family: str, data: tuple[Any, ...]) -> list[jax.Array]:
         """Codes (latent,), deviations, where a search ends that begins at the mean, and at the learnt shapes that it
@@ -125,13 +141,13 @@ class Completion:
         return np.asarray(state.params["code"])
 
 
-def _searched(search: Search, code: jax.Array, data: tuple[Any, ...], steps: range, told: Progressed) -> jax.Array:
-    """The code, deviations, after some steps."""
+def _searched(search: Search, code: jax.Array, data: tuple[Any, ...], steps: range, told: Progressed) -> SearchState:
+    """Where a search of a code, deviations, is after some steps."""
     state = search.first(code, *data)
     for number in steps:
         state = search.step(state, *data)
         tell(told, number, {"loss": state.loss, "deviations": jnp.linalg.norm(state.unknown)}, "loss", _CURE)
-    return state.unknown
+    return state
 
 
 def measured_points(scan: Scan) -> tuple[jax.Array, jax.Array]:

@@ -44,7 +44,7 @@ class ClaimsConfig:
     """Steps of the search for the code."""
     bias_steps: int = 12
     """Further steps, in which the biases of all hidden layers are sought with the code; 0 leaves the code alone."""
-    bias_deviation: float = 0.005
+    bias_deviation: float = 0.007
     """How far biases are expected to be from those that were learnt."""
     deviation: float = 0.005
     """σ, how far a decoder's surface is expected to be from a true one, scene units."""
@@ -61,7 +61,7 @@ class ClaimsConfig:
     """How far from a surface along its normal the field is claimed to be as large, scene units [P19]."""
     outline_weight: float = 10.0
     """Weight of a ray's claim beside that of a depth; few rays, those at the rim, have anything to claim."""
-    code_weight: float = 1.0
+    code_weight: float = 0.5
     """Weight of |code|² / 2, whose numbers count deviations."""
 
     def __post_init__(self) -> None:
