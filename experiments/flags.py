@@ -20,13 +20,11 @@ import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
-import jax
 from absl import app, flags, logging
 
-from experiments import stopping
+from experiments import compiled, stopping
 from experiments.flag_files import parsed
 from experiments.sentences import is_out_of_memory, sentence_of
 from sdfrepar import files
@@ -153,7 +151,7 @@ def run(main: Callable[[Sequence[str]], Any], argv: Sequence[str] | None = None)
 
     def guarded(arguments: Sequence[str]) -> Any:
         logging.set_verbosity(logging.WARNING)  # JAX informs of every accelerator that is not there
-        _keep_what_is_compiled()
+        compiled.keep()
         try:
             with stopping.at_once():
                 return main(arguments)
@@ -168,13 +166,6 @@ def run(main: Callable[[Sequence[str]], Any], argv: Sequence[str] | None = None)
             return 2 if isinstance(error, ConfigError) else 1
 
     app.run(guarded, argv=None if argv is None else list(argv), flags_parser=parsed)
-
-
-def _keep_what_is_compiled() -> None:
-    """Switch the persistent compilation cache on, where the user has not chosen a folder."""
-    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sdfrepar"
-        jax.config.update("jax_compilation_cache_dir", str(folder))
 
 
 class _Parser(flags.ArgumentParser):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments import pages, runs
+from experiments import pages, run_logs, runs
 from experiments.charts import Curve, chart
 from experiments.frustums import Frustum
 from experiments.pages import Html, element
@@ -55,7 +55,7 @@ def read(run: Path, folder: Path | None = None) -> Written:
     log, metrics = run / runs.LOG, folder / runs.METRICS
     return Written(
         stored=runs.read_config(run)[0],
-        lines=runs.read_log(log) if log.is_file() else [],
+        lines=run_logs.read(log) if log.is_file() else [],
         metrics=read_metrics(metrics) if metrics.is_file() else {},
         folder=folder,
     )

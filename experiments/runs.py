@@ -16,9 +16,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import flags, hosts
+from experiments import flags, hosts, run_logs
 from experiments.flags import RunError
-from experiments.numbers import numbers_of
 from experiments.presets import PRESETS, ReconstructConfig
 from sdfrepar import checkpoints, files, fitting, networks
 from sdfrepar.fitting import FitState
@@ -120,7 +119,7 @@ def begin(
     snapshot = _at_last(workdir, fresh, None if resume == "force" else _identity(stored))
     if hosts.is_first():
         (workdir / METRICS).unlink(missing_ok=True)
-        cut_log(workdir / LOG, int(snapshot.state.step))
+        run_logs.cut(workdir / LOG, int(snapshot.state.step))
         beside = {_VIEWS: fitting.count_of_views(params)} | ({} if command is None else {COMMAND: command})
         files.write_json(workdir / CONFIG, {**stored, **beside})
         lines = [f"--data={data}", *flags.to_lines(config)]
@@ -188,7 +187,7 @@ def go_back(config: ReconstructConfig, workdir: Path, params: Any, restarts: int
         snapshot = checkpoints.restore(workdir / CHECKPOINTS, snapshot)
     if hosts.is_first():
         checkpoints.set_aside(workdir / CHECKPOINTS, after=int(snapshot.state.step))
-        cut_log(workdir / LOG, int(snapshot.state.step))
+        run_logs.cut(workdir / LOG, int(snapshot.state.step))
     return snapshot._replace(restarts=fitting.on_all_devices(jnp.int32(restarts + 1)))
 
 
@@ -340,22 +339,3 @@ def _shapes(config: ReconstructConfig, views: int) -> Snapshot:
         return _at_start(config, params | fitting.of_views(config.fit, views))
 
     return jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), jax.eval_shape(at_start))
-
-
-def cut_log(log: Path, step: int) -> None:
-    """Drop the lines of a metrics.jsonl of steps that will be done again."""
-    if log.is_file():
-        files.write_json_lines(log, [line for line in read_log(log) if line["step"] <= step])
-
-
-def read_log(log: Path) -> list[dict[str, Any]]:
-    """The lines of a metrics.jsonl, each with its step.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: a line that is no JSON or has no step.
-    """
-    lines = files.read_json_lines(log)
-    for number, line in enumerate(lines, start=1):
-        numbers_of(log, f"the step of line {number}", line.get("step"), ())
-    return lines

@@ -23,7 +23,7 @@ import numpy as np
 from absl import flags
 
 from experiments import flags as experiment_flags
-from experiments import runs, stopping
+from experiments import run_logs, runs, stopping
 from experiments.flags import RunError
 from experiments.priors import listing, pictures, scores, store
 from experiments.priors.pictures import Pictures
@@ -122,7 +122,7 @@ def _start(config: PriorConfig, names: tuple[str, ...], workdir: Path) -> FitSta
         print(f"{workdir} holds a checkpoint of this prior; it goes on at step {int(state.step)}.")
     store.write_config(workdir, config, names)
     (workdir / runs.METRICS).unlink(missing_ok=True)
-    runs.cut_log(workdir / runs.LOG, int(state.step))
+    run_logs.cut(workdir / runs.LOG, int(state.step))
     return fitting.on_all_devices(state)
 
 

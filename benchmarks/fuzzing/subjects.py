@@ -17,7 +17,7 @@ from absl import flags as absl_flags
 from PIL import Image
 
 from benchmarks.fuzzing.files import FileSet, taken_from
-from experiments import fit_scans, flags, run_report, runs, view_scores
+from experiments import fit_scans, flags, run_logs, run_report, runs, view_scores
 from experiments.flag_files import parsed
 from experiments.outcome import read_truth
 from experiments.presets import PRESETS
@@ -173,7 +173,7 @@ def _read_run(folder: Path) -> None:
 
 
 def _read_log(folder: Path) -> None:
-    runs.cut_log(folder / runs.LOG, 100)
+    run_logs.cut(folder / runs.LOG, 100)
     runs.read_config(folder)
     runs.finished(written.CONFIG, Path("data"), folder)
 
