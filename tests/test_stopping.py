@@ -10,6 +10,14 @@ import pytest
 from experiments import flags, stopping
 
 
+@pytest.fixture(autouse=True)
+def _interrupts_are_heard():
+    """As from a terminal; a shell starts what it puts into the background with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_program_is_stopped_where_it_is(number, capsys):
     before = signal.getsignal(number)
@@ -40,6 +48,7 @@ def test_a_loop_hears_of_it_when_it_suits():
 def test_a_second_signal_ends_the_program():
     program = (
         "import signal\nfrom experiments import stopping\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "with stopping.when_it_suits():\n"
         "    signal.raise_signal(signal.SIGINT)\n    print('on', flush=True)\n    signal.raise_signal(signal.SIGINT)\n"
         "print('never')"
