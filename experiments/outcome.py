@@ -194,7 +194,8 @@ def read_truth(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """
     stored = files.read_arrays(path, {"resolution": (), "occupancy": (None,), "surface_points": (None, 3)})
     resolution, packed, points = float(stored["resolution"]), stored["occupancy"], stored["surface_points"]
-    if packed.dtype != np.uint8 or len(packed) != np.ceil(resolution**3 / 8) or not len(points):
+    bits = resolution * resolution * resolution
+    if packed.dtype != np.uint8 or len(packed) != np.ceil(bits / 8) or not len(points):
         raise ValueError(
             f"{path} has {len(packed)} of {packed.dtype} for a grid of {resolution:g} points a side, and {len(points)} "
             "surface points; expected a bit for each point of the grid, and some surface points."

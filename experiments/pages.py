@@ -59,7 +59,9 @@ def page(title: str, eyebrow: str, *body: Html, scripts: Sequence[str] = ()) -> 
         scripts: names of assets.
     """
     style, code = Html(asset("page.css")), Html("\n".join(asset(name) for name in scripts))
-    return fill("page.html", title=title, eyebrow=eyebrow, body=joined(body), style=style, scripts=code).encode()
+    filled = fill("page.html", title=title, eyebrow=eyebrow, body=joined(body), style=style, scripts=code)
+    # JSON may hold half a character, which no page can.
+    return filled.encode(errors="replace")
 
 
 def element(tag: str, *children: Any, **attributes: Any) -> Html:

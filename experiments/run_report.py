@@ -107,10 +107,8 @@ def _verdict(written: Written, trouble: str | None) -> Html:
     if failure:
         return pages.verdict(f"It failed. {failure}", "bad")
     if state_of(written) == "finished":
-        took = duration(written.metrics["seconds"])
-        return pages.verdict(
-            f"Finished: {steps:,} steps in {took}, on {written.metrics['versions']['device']}.", "good"
-        )
+        took, device = duration(written.metrics["seconds"]), written.metrics["versions"].get("device", "some device")
+        return pages.verdict(f"Finished: {steps:,} steps in {took}, on {device}.", "good")
     sentence = f"Not finished: {done:,} of {steps:,} steps are done."
     if not written.metrics:
         sentence += (

@@ -12,6 +12,7 @@ _ADVICE = {
     errno.EROFS: "choose a place that can be written to",
     errno.ENOTDIR: "choose a place whose folders are no files",
     errno.EEXIST: "choose a place whose folders are no files",
+    errno.EISDIR: "move that folder away, as a file is to have its name",
     errno.ENOENT: "check that it is still there",
 }
 

@@ -16,6 +16,7 @@ from benchmarks.fuzzing.files import FileSet
 from benchmarks.fuzzing.spoiling import Spoilt, spoilt
 from benchmarks.fuzzing.subjects import SUBJECTS
 from experiments.flags import ConfigError, RunError
+from experiments.sentences import sentence_of
 
 _ROOT = Path(__file__).parents[2]
 _OURS = tuple(str(_ROOT / name) for name in ("sdfrepar", "experiments"))
@@ -67,13 +68,15 @@ def attempt(subject: str, spoilt: Spoilt, folder: Path) -> Outcome:
 
 def judged(error: Exception, folder: Path) -> Outcome:
     """Whether an error is a sentence of ours."""
-    text, last = str(error), traceback.extract_tb(error.__traceback__)[-1]
+    is_system = isinstance(error, OSError) and error.errno is not None
+    text, last = sentence_of(error) if is_system else str(error), traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(last.filename).name}:{last.lineno}"
     wrong = None
     if isinstance(error, absl_flags.Error):
         # absl says these itself, without a traceback.
         return Outcome("refused", text.partition("\n")[0])
-    if type(error) not in (ValueError, FileNotFoundError) and not isinstance(error, RunError | ConfigError):
+    known = type(error) in (ValueError, FileNotFoundError) or isinstance(error, RunError | ConfigError)
+    if not (known or is_system):
         wrong = f"it is a {type(error).__name__}"
     elif not last.filename.startswith(_OURS):
         wrong = "it is of another library"
@@ -107,18 +110,28 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     is_writing = event in _WRITING or (
         event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
     )
-    # A file may be moved out of the folder, too.
-    places = arguments[:2] if event == "os.rename" else arguments[:1]
+    # A file may be moved out of the folder, too; one that takes a link's name takes its place, not its target's.
+    places = map(_beside, arguments[:2]) if event == "os.rename" else map(_at, arguments[:1])
     if event in _FORBIDDEN or (is_writing and not all(_may_write(place, folder) for place in places)):
         events.append(f"{event} {arguments[:2]}")
 
 
-def _may_write(path: Any, folder: str) -> bool:
+def _at(path: Any) -> str | None:
+    """Where a path leads; None if it is none."""
+    return os.path.realpath(os.fsdecode(path)) if isinstance(path, str | bytes | os.PathLike) else None
+
+
+def _beside(path: Any) -> str | None:
+    """Where a name itself is, whatever it leads to."""
+    folder, name = os.path.split(os.fsdecode(path))
+    return os.path.join(os.path.realpath(folder), name)
+
+
+def _may_write(place: str | None, folder: str) -> bool:
     """Within the folder; or what Python and JAX keep of what they have compiled."""
-    if not isinstance(path, str | bytes | os.PathLike):
+    if place is None:
         return False
-    text = os.path.realpath(os.fsdecode(path))
-    return f"{text}{os.sep}".startswith(os.path.realpath(folder) + os.sep) or "__pycache__" in text
+    return f"{place}{os.sep}".startswith(os.path.realpath(folder) + os.sep) or "__pycache__" in place
 
 
 sys.addaudithook(_hook)

@@ -127,7 +127,10 @@ def _pycolmap() -> Any:
 def _load(place: Path) -> Any:
     require_whole(place, _params_of)
     try:
-        return _pycolmap().Reconstruction(str(place))
+        model = _pycolmap().Reconstruction(str(place))
+        # A name that is no text fails only when it is asked for.
+        [image.name for image in model.images.values()]
+        return model
     except (RuntimeError, ValueError, IndexError, KeyError, MemoryError) as error:
         raise ValueError(
             f"The COLMAP model in {place} cannot be read ({files.reason(error)}); expected cameras, images and "

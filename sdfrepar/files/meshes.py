@@ -14,6 +14,9 @@ from sdfrepar.files.raw import reason, require_file, write_bytes
 
 _MESH_SUFFIXES = (".ply", ".obj", ".glb", ".stl")
 
+# Coordinates whose squares overflow serve nobody.
+_FAR = 1e18
+
 
 def write_mesh(
     path: str | Path,
@@ -107,12 +110,16 @@ def require_sound_mesh(path: Path, vertices: np.ndarray, faces: np.ndarray) -> N
     """Refuse the mesh of a file, vertices (V, 3) in any units and faces (F, 3), that has no such vertices.
 
     Raises:
-        ValueError: a coordinate that is not finite, or a face that names a vertex which is not there.
+        ValueError: a coordinate that is not finite or beyond all measure, a face of a vertex which is
+            not there, or no extent.
     """
-    if not np.isfinite(vertices).all():
+    if not (np.abs(vertices) < _FAR).all():
         raise ValueError(
-            f"{path} has vertices with NaN or infinity; expected finite numbers, so mend or write it again."
+            f"{path} has vertices with NaN or infinity, or beyond {_FAR:g}; expected finite numbers, so mend or write "
+            "it again."
         )
+    if not np.ptp(vertices, axis=0).any():
+        raise ValueError(f"{path} has all its vertices in one point; expected a shape, so write it again.")
     if faces.min() < 0 or faces.max() >= len(vertices):
         raise ValueError(
             f"{path} has faces of vertices {faces.min()} to {faces.max()}; expected indices from 0 to "

@@ -74,8 +74,10 @@ def _layers(arrays: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
 
 def _shape(layer: Mapping[str, np.ndarray]) -> tuple[int, int]:
     """Outputs and inputs."""
-    outputs, inputs = layer.get("weight", layer.get("weight_v", np.zeros((0, 0)))).shape
-    return outputs, inputs
+    weight = layer.get("weight", layer.get("weight_v", np.zeros((0, 0))))
+    if weight.ndim != 2:
+        raise ValueError(f"A layer has weights of shape {weight.shape}; expected outputs x inputs.")
+    return weight.shape
 
 
 def _dense(layer: Mapping[str, np.ndarray]) -> dict[str, Any]:
