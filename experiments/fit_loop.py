@@ -20,9 +20,6 @@ from sdfrepar.fitting import FitState, Pixels
 from sdfrepar.rendering import Scene
 from sdfrepar.reports import Progress
 
-# Of a line of metrics.jsonl, what is no measurement.
-_NO_SCALARS = ("step", "seconds")
-
 
 def fit(
     config: ReconstructConfig,
@@ -85,7 +82,7 @@ def fit(
                         progress.note(odd)
                     progress.update(number, shown(line), rays * number / clock.in_steps)
                     if hosts.is_first():
-                        _write(log, board, {"step": number, "seconds": clock.in_steps, **line})
+                        _write(log, board, number, clock.in_steps, line)
                 if due.picture:
                     show(state)
                 save, stop = _agreed(due, number == steps or late, asked)
@@ -95,10 +92,7 @@ def fit(
                     keep(snapshot, watch.score())
                     kept_at = time.monotonic()
                 if stop:
-                    raise stopping.Stopped(
-                        f"Stopped by {asked.by or 'another host'} at step {number}, which is saved in {log.parent}; "
-                        "the same command goes on from there."
-                    )
+                    raise stopping.Stopped.at_step(asked.by or "another host", number, log.parent)
     return snapshot
 
 
@@ -124,11 +118,11 @@ def _due(config: ReconstructConfig, number: int) -> _Due:
     return _Due(last or number % config.log_every == 0, picture and hosts.is_first())
 
 
-def _write(log: Path, board: Board | None, line: dict[str, float]) -> None:
+def _write(log: Path, board: Board | None, step: int, seconds: float, metrics: dict[str, float]) -> None:
     """Append a line to metrics.jsonl, and tell the board."""
-    files.append_json_line(log, line)
+    files.append_json_line(log, {"step": step, "seconds": seconds, **metrics})
     if board is not None:
-        board.scalars(int(line["step"]), {name: value for name, value in line.items() if name not in _NO_SCALARS})
+        board.scalars(step, metrics)
 
 
 def _agreed(due: _Due, save: bool, asked: stopping.Request) -> tuple[bool, bool]:

@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 EXIT_CODE = 75
@@ -15,6 +16,11 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 class Stopped(KeyboardInterrupt):
     """The program was asked to stop; the sentence says what has been saved. Not an error, so that nobody catches it."""
+
+    @classmethod
+    def at_step(cls, by: str, step: int, workdir: Path) -> "Stopped":
+        """After a step that is saved; `by` is who asked."""
+        return cls(f"Stopped by {by} at step {step}, which is saved in {workdir}; the same command goes on from there.")
 
 
 @dataclass

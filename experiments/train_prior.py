@@ -80,10 +80,7 @@ def train(config: PriorConfig, folders: Sequence[Path], workdir: Path) -> FitSta
                 checkpoints.save(workdir / runs.CHECKPOINTS, number, state, kept)
                 kept_at = time.monotonic()
             if asked.by:
-                raise stopping.Stopped(
-                    f"Stopped by {asked.by} at step {number}, which is saved in {workdir}; the same command goes on "
-                    "from there."
-                )
+                raise stopping.Stopped.at_step(asked.by, number, workdir)
     return state
 
 

@@ -185,8 +185,8 @@ def _restored(folder: str | Path, step: int, like: Any, config_json: Mapping[str
     state, reason = _tried(lambda: ocp.load(str(path), like))
     if reason is not None:
         raise DamagedError(f"{where} is damaged (its arrays cannot be read).")
-    for name, (_, checksum) in about.get(_LEAVES, {}).items():
-        if _checksum(_named(state)[name]) != checksum:
+    for name, leaf in _named(state).items():
+        if _LEAVES in about and _checksum(leaf) != about[_LEAVES][name][1]:
             raise DamagedError(f"{where} is damaged (the numbers of {name} are not those that were written).")
     return state
 

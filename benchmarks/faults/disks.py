@@ -94,21 +94,13 @@ def read_only_in_the_middle(at: Place) -> str:
 
 def file_for_workdir(at: Place) -> str:
     """Found before anything is done."""
-    at.workdir.write_text("I was here first.\n")
-    words = at.refused(because="not a (?:folder|directory)|is a file|file exists")
-    at.workdir.unlink()
-    at.goes_on()
-    return words
+    return _file_in_place_of(at, at.workdir, "not a (?:folder|directory)|is a file|file exists")
 
 
 def file_for_checkpoints(at: Place) -> str:
     """As above, one folder deeper."""
     at.workdir.mkdir()
-    at.checkpoints.write_text("I was here first.\n")
-    words = at.refused(because="not a (?:folder|directory)|is a file|file exists|not be written")
-    at.checkpoints.unlink()
-    at.goes_on()
-    return words
+    return _file_in_place_of(at, at.checkpoints, "not a (?:folder|directory)|is a file|file exists|not be written")
 
 
 def workdir_vanishes(at: Place) -> str:
@@ -206,3 +198,12 @@ def _in_the_middle(at: Place, fault: Callable[[], object], because: str) -> str:
         fault()
         said = running.ended()
     return at.says(said, rf"error: .*(?:{because})", REFUSED)
+
+
+def _file_in_place_of(at: Place, folder: Path, because: str) -> str:
+    """The sentence with which a run is refused that is to have a folder where a file is."""
+    folder.write_text("I was here first.\n")
+    words = at.refused(because=because)
+    folder.unlink()
+    at.goes_on()
+    return words
